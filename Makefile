@@ -1,0 +1,64 @@
+# DropViz: `make run` serves the dashboard, `make test` passes the tests. Both set up what they need first.
+#
+# PYTHON chooses the interpreter that .venv is made with:        make run PYTHON=python3.12
+# ARGS go to the command behind a target:                        make run ARGS="--port 8600"
+
+PYTHON ?= python3
+ARGS ?=
+IMAGE ?= dropviz
+WORKERS ?= 2
+
+bin := .venv/bin
+# One thread a process: the tests share the cores by running side by side.
+pytest := OMP_NUM_THREADS=1 $(bin)/python -m pytest -rs
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run test test-slow lint types format bench carried screenshots image clean
+
+help: ## List these targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: setup ## Serve the dashboard on http://localhost:8501.
+	@exec $(bin)/dropviz serve $(ARGS)
+
+setup: ## Make .venv with the dropviz command in it; instant when nothing changed.
+	@bash setup/environment run "$(PYTHON)"
+
+setup-dev: ## The same with what the tests and linters need.
+	@bash setup/environment test "$(PYTHON)"
+
+test: setup-dev ## Run the tests, those in a headless Chromium included where there is one.
+	@bash setup/chromium
+	$(pytest) -n $(WORKERS) --dist loadfile $(ARGS)
+
+test-slow: setup-dev ## Run the tests that take too long for every change.
+	$(pytest) -m slow $(ARGS)
+
+lint: setup-dev ## Check style and layers.
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+	$(bin)/lint-imports --no-logo
+
+types: setup-dev ## Check the types.
+	$(bin)/mypy
+
+format: setup-dev ## Put the code into the form that `make lint` asks for.
+	$(bin)/ruff check --fix
+	$(bin)/ruff format
+
+bench: setup-dev ## Measure speed against the bare PyTorch loop, and the server's load.
+	$(bin)/python -m benchmarks $(ARGS)
+
+carried: setup-dev ## Compute the results that the first screen shows (dropviz/results/) anew.
+	$(bin)/python -m dropviz.carried $(ARGS)
+
+screenshots: setup-dev ## Take the pictures of the Lab (docs/images/).
+	@bash setup/chromium
+	$(bin)/python -m tests.browser.screenshots $(ARGS)
+
+image: ## Build the container image; pip's settings (PIP_INDEX_URL, …) pass through.
+	docker build --build-arg PIP_INDEX_URL --build-arg PIP_EXTRA_INDEX_URL --tag $(IMAGE) $(ARGS) .
+
+clean: ## Remove .venv, caches and build leftovers; never a run's data.
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
