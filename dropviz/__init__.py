@@ -1,0 +1,28 @@
+"""DropViz: see what dropout does to training, split into its explicit and its implicit effect.
+
+The package loads lazily: ``import dropviz`` costs nothing and imports neither torch nor streamlit.
+The public names below are fetched from their modules on first use.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ExperimentSpec": "dropviz.experiment",
+    "SpecError": "dropviz.choices",
+    "load_toml": "dropviz.experiment",
+    "preset": "dropviz.experiment",
+    "Block": "dropviz.training",
+    "decompose": "dropviz.analysis",
+    "Store": "dropviz.store",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> object:
+    """Import the module that defines ``name`` when somebody first asks for it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dropviz' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,101 @@
+"""Where things live and how much this machine may use, read from the environment each time. Never imports torch."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from importlib import metadata
+from pathlib import Path
+
+CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+NVIDIA_DRIVER = Path("/dev/nvidiactl")
+
+
+def data_dir() -> Path:
+    """The directory that holds the store, the checkpoints and the engine's lock: ``$DROPVIZ_DATA`` or the default.
+
+    Raises:
+        ValueError: ``DROPVIZ_DATA`` names something that is not a directory.
+    """
+    text = os.environ.get("DROPVIZ_DATA", "").strip()
+    path = Path(text).expanduser() if text else Path.home() / ".local" / "share" / "dropviz"
+    if path.exists() and not path.is_dir():
+        raise ValueError(
+            f"DROPVIZ_DATA = {text!r} is not a directory: name one, or a path that can be created."
+        )
+    return path.absolute()
+
+
+def store_url() -> str:
+    """The URL of the store: ``$DROPVIZ_STORE``, else a SQLite file in the data directory.
+
+    Raises:
+        ValueError: ``DROPVIZ_STORE`` is not a SQLite URL.
+    """
+    url = os.environ.get("DROPVIZ_STORE", "").strip() or f"sqlite:///{data_dir() / 'dropviz.db'}"
+    if not url.startswith("sqlite:///"):
+        raise ValueError(f"DROPVIZ_STORE = {url!r} is not a SQLite URL: write sqlite:///PATH.")
+    return url
+
+
+def checkpoint_dir() -> Path:
+    """Where the engine keeps the checkpoints of unfinished jobs."""
+    return data_dir() / "checkpoints"
+
+
+def cores() -> int:
+    """The processor cores this process may use: its affinity, and a container's quota where there is one."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = CGROUP_QUOTA.read_text().split()
+        count = min(count, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):
+        pass  # no control group, or "max": no quota
+    return count
+
+
+def slots() -> int:
+    """How many jobs run at once: ``$DROPVIZ_SLOTS``, else one core fewer than there are, so that the page stays quick.
+
+    Raises:
+        ValueError: ``DROPVIZ_SLOTS`` is not a whole number above 0.
+    """
+    text = os.environ.get("DROPVIZ_SLOTS", "").strip()
+    if not text:
+        return max(1, cores() - 1)
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"DROPVIZ_SLOTS = {text!r} is not possible: give a whole number above 0.")
+    return int(text)
+
+
+def threads(jobs: int) -> int:
+    """Threads of each of so many jobs: together they leave one core to the page and the store.
+
+    Threads that wait for each other lose most of their speed when something else takes one of their cores:
+    8 small networks on 2 cores made 700 steps a second with one thread, and 40 with two beside a busy page.
+    """
+    return max(1, (cores() - 1) // jobs)
+
+
+def device() -> str:
+    """The device that jobs train on: ``$DROPVIZ_DEVICE``, else cuda, then mps, then cpu, whichever is there.
+
+    A CUDA driver counts only if the installed torch is not a CPU build.
+
+    Raises:
+        ValueError: ``DROPVIZ_DEVICE`` is none of cpu, mps, cuda or cuda:N.
+    """
+    text = os.environ.get("DROPVIZ_DEVICE", "").strip()
+    if text:
+        if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", text):
+            raise ValueError(f"DROPVIZ_DEVICE = {text!r} is not a device: choose cpu, mps, cuda or cuda:N.")
+        return text
+    if NVIDIA_DRIVER.exists() and "+cpu" not in metadata.version("torch"):
+        return "cuda"
+    return "mps" if (platform.system(), platform.machine()) == ("Darwin", "arm64") else "cpu"
+
+
+def device_class() -> str:
+    """The kind of device, which a result's key covers: cpu, cuda or mps."""
+    return device().partition(":")[0]
