@@ -1,0 +1,95 @@
+"""SGD and Adam for stacked parameters: a few fused calls a step, and a state that is plainly there to be saved.
+
+``torch.optim`` gives the same numbers (the tests compare them); for the small networks here its bookkeeping costs a
+fifth of a step, see docs/decisions/0003-optimizers.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8  # Adam's, as Kingma & Ba 2015 propose
+
+
+class Optimizer(Protocol):
+    """Moves parameters along gradients; ``state`` is what it remembers, by name, a tensor a parameter."""
+
+    state: dict[str, list[Tensor]]
+
+    def step(self, gradients: Sequence[Tensor], count: int) -> None:
+        """Update number ``count``, from 1; in place."""
+        ...
+
+
+class Sgd:
+    """w ← w − lr · b with b ← momentum · b + g + decay · w.
+
+    Args:
+        parameters: Tensors to move.
+        learning_rate: lr.
+        momentum: Weight of the past; 0 keeps no state.
+        weight_decay: Strength of the ℓ2 term.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Tensor],
+        *,
+        learning_rate: float,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+    ) -> None:
+        self.parameters = list(parameters)
+        self.learning_rate, self.momentum, self.weight_decay = learning_rate, momentum, weight_decay
+        self.state = {"momentum": _zeros(self.parameters)} if momentum else {}
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor], count: int) -> None:
+        """One update; ``count`` plays no part."""
+        direction = _decayed(gradients, self.parameters, self.weight_decay)
+        if self.momentum:
+            torch._foreach_mul_(self.state["momentum"], self.momentum)
+            torch._foreach_add_(self.state["momentum"], direction)
+            direction = self.state["momentum"]
+        torch._foreach_add_(self.parameters, direction, alpha=-self.learning_rate)
+
+
+class Adam:
+    """w ← w − lr · m̂ / (√v̂ + 1e-8) (Kingma & Ba 2015), with an ℓ2 term in the gradient."""
+
+    def __init__(
+        self, parameters: Sequence[Tensor], *, learning_rate: float, weight_decay: float = 0.0
+    ) -> None:
+        self.parameters = list(parameters)
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.state = {"mean": _zeros(self.parameters), "square": _zeros(self.parameters)}
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor], count: int) -> None:
+        """One update; ``count`` corrects the bias of the first ones."""
+        direction = _decayed(gradients, self.parameters, self.weight_decay)
+        mean, square = self.state["mean"], self.state["square"]
+        torch._foreach_lerp_(mean, direction, 1 - BETAS[0])
+        torch._foreach_mul_(square, BETAS[1])
+        torch._foreach_addcmul_(square, direction, direction, value=1 - BETAS[1])
+        scale = torch._foreach_sqrt(square)
+        torch._foreach_div_(scale, sqrt(1 - BETAS[1] ** count))
+        torch._foreach_add_(scale, EPSILON)
+        torch._foreach_addcdiv_(
+            self.parameters, mean, scale, value=-self.learning_rate / (1 - BETAS[0] ** count)
+        )
+
+
+def _zeros(parameters: Sequence[Tensor]) -> list[Tensor]:
+    return [torch.zeros_like(parameter, requires_grad=False) for parameter in parameters]
+
+
+def _decayed(gradients: Sequence[Tensor], parameters: Sequence[Tensor], weight_decay: float) -> list[Tensor]:
+    if not weight_decay:
+        return list(gradients)
+    return list(torch._foreach_add(list(gradients), list(parameters), alpha=weight_decay))
