@@ -1,0 +1,57 @@
+"""Breast cancer Wisconsin (diagnostic), 569 patients with 30 features, from scikit-learn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from dropviz.datasets.dataset import Dataset, Splits, redraw_labels, split
+
+
+class BreastCancer(Dataset):
+    """scikit-learn's breast cancer table, standardized with the training split's mean and deviation."""
+
+    name: Literal["breast-cancer"] = "breast-cancer"
+    train_size: int = Field(
+        200,
+        ge=16,
+        le=500,
+        title="Training patients",
+        description="The rest of the 569 is halved into validation and test.",
+    )
+    label_noise: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        title="Label noise",
+        description="Share of the training labels that are redrawn from both classes.",
+    )
+
+    features: ClassVar[int] = 30
+    classes: ClassVar[int] = 2
+    title: ClassVar[str] = "Breast cancer (30 features)"
+
+    def load(self, seed: int) -> Splits:
+        """Split by the seed, standardize, then redraw training labels."""
+        x, y = _arrays()
+        splits = split(x, y, train_size=self.train_size, seed=seed)
+        mean, deviation = splits.x_train.mean(axis=0), splits.x_train.std(axis=0)
+        return replace(
+            splits,
+            x_train=(splits.x_train - mean) / deviation,
+            x_validation=(splits.x_validation - mean) / deviation,
+            x_test=(splits.x_test - mean) / deviation,
+            y_train=redraw_labels(splits.y_train, probability=self.label_noise, classes=2, seed=seed),
+        )
+
+
+@cache
+def _arrays() -> tuple[np.ndarray, np.ndarray]:
+    """Features and labels; scikit-learn would parse its file again for every seed."""
+    from sklearn.datasets import load_breast_cancer
+
+    return load_breast_cancer(return_X_y=True)

@@ -1,0 +1,51 @@
+"""Handwritten digits, 1,797 images of 8 × 8 pixels, from scikit-learn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from dropviz.datasets.dataset import Dataset, Splits, redraw_labels, split
+
+
+class Digits(Dataset):
+    """scikit-learn's digits, pixels scaled to 0–1; writers leak across splits, so no benchmark claims."""
+
+    name: Literal["digits"] = "digits"
+    train_size: int = Field(
+        400,
+        ge=16,
+        le=1500,
+        title="Training images",
+        description="The rest of the 1,797 is halved into validation and test.",
+    )
+    label_noise: float = Field(
+        0.4,
+        ge=0,
+        le=1,
+        title="Label noise",
+        description="Share of the training labels that are redrawn from all ten classes.",
+    )
+
+    features: ClassVar[int] = 64
+    classes: ClassVar[int] = 10
+    title: ClassVar[str] = "Digits (8 × 8 images)"
+
+    def load(self, seed: int) -> Splits:
+        """Split by the seed, then redraw training labels; test labels are never touched."""
+        x, y = _arrays()
+        splits = split(x / 16, y, train_size=self.train_size, seed=seed)
+        noisy = redraw_labels(splits.y_train, probability=self.label_noise, classes=10, seed=seed)
+        return replace(splits, y_train=noisy)
+
+
+@cache
+def _arrays() -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels; scikit-learn would parse its file again for every seed."""
+    from sklearn.datasets import load_digits
+
+    return load_digits(return_X_y=True)
