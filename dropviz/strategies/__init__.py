@@ -1,0 +1,11 @@
+"""Training strategies, called arms where several are compared: one file a family.
+
+An arm's name says what it does: ``none``, ``dropout``, ``dropout-8``, ``dropout-8+mask-noise``, ``explicit``,
+``implicit``, ``explicit+implicit``. Each family declares the pattern of its names; ``strategy(name)`` finds
+the family and reads the name's parts.
+"""
+
+from dropviz.strategies.dropout import largest_k
+from dropviz.strategies.strategy import Strategy, examples, strategy
+
+__all__ = ["Strategy", "examples", "largest_k", "strategy"]

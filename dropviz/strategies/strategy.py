@@ -1,0 +1,76 @@
+"""What an arm is, and how its name is read."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from dropviz.choices import SpecError, shown
+from dropviz.registry import classes_of
+
+if TYPE_CHECKING:
+    from dropviz.regularizers import Draws, LossTerms, Network, Surrogate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy:
+    """One arm: what a training step differentiates.
+
+    ``pattern`` matches the names of the family, and its groups are the fields of the dataclass as text.
+    """
+
+    pattern: ClassVar[str]
+    examples: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    @abstractmethod
+    def from_match(cls, match: re.Match[str]) -> Strategy:
+        """Build the arm from its matched name; raise ``SpecError`` where a part is out of range."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The canonical name: the one spelling that caches, files and charts use."""
+
+    @property
+    def replicas(self) -> int:
+        """Independent mask draws that one step needs."""
+        return 0
+
+    @property
+    def analytic(self) -> bool:
+        """Whether the surrogate's choices (estimator, Hessian, strengths) have a say in this arm."""
+        return False
+
+    @abstractmethod
+    def objective(self, network: Network, draws: Draws, surrogate: Surrogate) -> LossTerms:
+        """The terms whose sum a step differentiates, for one minibatch, a value a seed."""
+
+    def noise_factor(self) -> float:
+        """Covariance of this arm's mask noise, relative to that of dropout with one mask."""
+        return 0.0
+
+
+def families() -> list[type[Strategy]]:
+    """Every strategy family: the classes that the modules of this folder define."""
+    return classes_of("dropviz.strategies", Strategy)
+
+
+def examples() -> list[str]:
+    """A few names of every family, for menus and messages."""
+    return [name for family in families() for name in family.examples]
+
+
+def strategy(name: str) -> Strategy:
+    """Read an arm's name.
+
+    Raises:
+        SpecError: No family has such a name, or a number in it is out of range.
+    """
+    for family in families():
+        match = re.fullmatch(family.pattern, name) if isinstance(name, str) else None
+        if match:
+            return family.from_match(match)
+    raise SpecError(f"{shown(name)} is not an arm: write one of {', '.join(examples())} (any k for 8).")
