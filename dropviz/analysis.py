@@ -1,0 +1,334 @@
+"""What paired seeds say: intervals, paired differences and the decomposition of dropout's gain. No torch, no store.
+
+One procedure everywhere: means over seeds that were paired (same split, initialization and minibatches), 95 %
+intervals by Student's t at n − 1 degrees of freedom, Fieller's for a ratio of two means, and none below three seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy.special import stdtrit
+
+from dropviz.experiment import ExperimentSpec
+from dropviz.strategies import largest_k
+
+LEVEL = 0.95
+FEWEST_SEEDS = 3  # below, an interval would say more about Student's t than about the experiment
+EQUIVALENCE_MARGIN = {"accuracy": 0.02}  # how close mask noise has to bring dropout-k back to dropout
+
+Seeds = Mapping[int, float]
+Verdict = Literal["dropout gains", "dropout costs", "no gain to explain", "anecdote", "incomplete"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number and its 95 % interval; the bounds are None below three seeds."""
+
+    estimate: float
+    lower: float | None = None
+    upper: float | None = None
+
+    def to_table(self) -> dict[str, float | None]:
+        """As it stands in summary.json."""
+        return {"estimate": self.estimate, "lower": self.lower, "upper": self.upper}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskNoiseCheck:
+    """Whether mask noise returns dropout-k to dropout: the paired difference, and is its interval in ± margin?"""
+
+    difference: Estimate
+    margin: float
+    equivalent: bool | None
+
+    def to_table(self) -> dict[str, Any]:
+        """As it stands in summary.json."""
+        return self.difference.to_table() | {"margin": self.margin, "equivalent": self.equivalent}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decomposition:
+    """How much of dropout's gain is which effect, over ``n`` paired seeds (Wei et al. 2020, section 3).
+
+    Attributes:
+        metric: What the gain is measured by; of a loss, minus its value counts.
+        k: The largest k that was run: dropout-k keeps the explicit effect and 1/k of the noise.
+        gain: G = m(dropout) − m(none).
+        explicit_share: (m(dropout-k) − m(none)) / G.
+        implicit_share: 1 − explicit share.
+        faithfulness: (m(explicit+implicit) − m(none)) / G: how much of it the formulas reproduce.
+        mask_noise: The check that dropout-k with mask noise is dropout again.
+        verdict: What may be said; the shares are there only where there is a gain to share.
+    """
+
+    metric: str
+    k: int | None = None
+    n: int = 0
+    gain: Estimate | None = None
+    explicit_share: Estimate | None = None
+    implicit_share: Estimate | None = None
+    faithfulness: Estimate | None = None
+    mask_noise: MaskNoiseCheck | None = None
+    verdict: Verdict = "incomplete"
+
+    def to_table(self) -> dict[str, Any]:
+        """As it stands in summary.json."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {
+            name: value.to_table() if isinstance(value, Estimate | MaskNoiseCheck) else value
+            for name, value in values.items()
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """The decomposition as a sentence: (text, is it a number to look at) in order, and a quieter note below."""
+
+    parts: tuple[tuple[str, bool], ...]
+    note: str = ""
+
+    @property
+    def text(self) -> str:
+        """The sentence alone."""
+        return "".join(text for text, _ in self.parts)
+
+
+def quantile(n: int) -> float:
+    """Student's t for a two-sided 95 % interval over n values."""
+    return float(stdtrit(n - 1, 0.5 + LEVEL / 2))
+
+
+def mean_interval(values: Sequence[float] | np.ndarray) -> Estimate:
+    """The mean of independent values with its t interval."""
+    values = np.asarray(values, dtype=np.float64)
+    mean = float(values.mean())
+    if len(values) < FEWEST_SEEDS:
+        return Estimate(estimate=mean)
+    with np.errstate(invalid="ignore"):  # the spread of infinite values is no number
+        half = quantile(len(values)) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return Estimate(estimate=mean, lower=mean - half, upper=mean + half)
+
+
+def ratio_interval(
+    numerator: Sequence[float] | np.ndarray, denominator: Sequence[float] | np.ndarray
+) -> Estimate:
+    """The ratio of two means over the same seeds, with Fieller's interval (Fieller 1954).
+
+    The interval holds every r for which the mean of numerator − r · denominator does not differ from 0. It is bounded
+    only where the denominator's mean differs from 0; elsewhere, and below three seeds, there is none.
+
+    Raises:
+        ZeroDivisionError: The denominator's mean is exactly 0: there is no ratio.
+    """
+    a, b = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
+    n, mean_a, mean_b = len(a), float(a.mean()), float(b.mean())
+    estimate = mean_a / mean_b
+    if n < FEWEST_SEEDS:
+        return Estimate(estimate=estimate)
+    covariance = np.cov(a, b) * quantile(n) ** 2 / n
+    (aa, ab), (_, bb) = covariance.tolist()
+    # (mean_a − r mean_b)² ≤ aa − 2 r ab + r² bb: a quadratic in r
+    square, linear, constant = mean_b**2 - bb, mean_a * mean_b - ab, mean_a**2 - aa
+    if square <= 0:
+        return Estimate(estimate=estimate)
+    half = math.sqrt(max(0.0, linear**2 - square * constant))
+    return Estimate(estimate=estimate, lower=(linear - half) / square, upper=(linear + half) / square)
+
+
+def decompose(values: Mapping[str, Seeds], metric: str) -> Decomposition:
+    """Take dropout's gain apart.
+
+    Args:
+        values: Arm → seed → the metric's value. All comparisons are over the seeds that none, dropout and the largest
+            dropout-k have in common.
+        metric: Its name, such as ``test/accuracy``; of a ``…/loss`` less is better.
+    """
+    if not {"none", "dropout"} <= values.keys():
+        return Decomposition(metric=metric)
+    k = largest_k(values)
+    compared = ["none", "dropout", *([f"dropout-{k}"] if k else [])]
+    seeds = sorted(set.intersection(*(set(values[arm]) for arm in compared)))
+    if not seeds:
+        return Decomposition(metric=metric, k=k)
+    sign = -1.0 if metric.endswith("/loss") else 1.0
+
+    def over_none(arm: str) -> np.ndarray | None:
+        if arm not in values or not set(seeds) <= set(values[arm]):
+            return None
+        return sign * np.array([values[arm][seed] - values["none"][seed] for seed in seeds])
+
+    gains = over_none("dropout")
+    assert gains is not None
+    gain = mean_interval(gains)
+    if not math.isfinite(gain.estimate):
+        return Decomposition(metric=metric, k=k, n=len(seeds))
+    verdict = _verdict(gain)
+    shares: dict[str, Estimate] = {}
+    if verdict in ("dropout gains", "anecdote") and gain.estimate > 0:
+        shares = _shares(gains, over_none(f"dropout-{k}"), over_none("explicit+implicit"))
+    return Decomposition(
+        metric=metric,
+        k=k,
+        n=len(seeds),
+        gain=gain,
+        mask_noise=_mask_noise(metric, gains, over_none(f"dropout-{k}+mask-noise")),
+        verdict=verdict,
+        **shares,
+    )
+
+
+def _verdict(gain: Estimate) -> Verdict:
+    if gain.lower is None or gain.upper is None:
+        return "anecdote"
+    if gain.lower <= 0 <= gain.upper:
+        return "no gain to explain"
+    return "dropout gains" if gain.lower > 0 else "dropout costs"
+
+
+def _shares(
+    gains: np.ndarray, explicit: np.ndarray | None, formulas: np.ndarray | None
+) -> dict[str, Estimate]:
+    shares = {}
+    if explicit is not None:
+        share = ratio_interval(explicit, gains)
+        lower, upper = (None if bound is None else 1 - bound for bound in (share.upper, share.lower))
+        shares["explicit_share"] = share
+        shares["implicit_share"] = Estimate(estimate=1 - share.estimate, lower=lower, upper=upper)
+    if formulas is not None:
+        shares["faithfulness"] = ratio_interval(formulas, gains)
+    return shares
+
+
+def _mask_noise(metric: str, gains: np.ndarray, restored: np.ndarray | None) -> MaskNoiseCheck | None:
+    margin = EQUIVALENCE_MARGIN.get(metric.partition("/")[2])
+    if restored is None or margin is None:
+        return None
+    difference = mean_interval(restored - gains)
+    inside = None
+    if difference.lower is not None and difference.upper is not None:
+        inside = -margin < difference.lower and difference.upper < margin
+    return MaskNoiseCheck(difference=difference, margin=margin, equivalent=inside)
+
+
+def headline(decomposition: Decomposition, spec: ExperimentSpec) -> Headline:
+    """The sentence that a decomposition allows, and what has to be known with it."""
+    d = decomposition
+    if d.gain is None:
+        return Headline(parts=((_incomplete(spec), False),))
+    unit, name = _unit(d.metric), d.metric.replace("/", " ")
+    less_is_better = d.metric.endswith("/loss")
+    seeds = "1 seed" if d.n == 1 else f"{d.n} paired seeds"
+    gain = d.gain if d.gain.estimate > 0 else _reversed(d.gain)
+    amount = (f"{_amount(gain.estimate, unit)}{_bracket(gain, unit)}", True)
+    parts: tuple[tuple[str, bool], ...]
+    if d.verdict == "no gain to explain":
+        difference = (f"{_amount(d.gain.estimate, unit)}{_bracket(d.gain, unit)} {unit.word}", True)
+        parts = ((f"Here dropout makes no difference to {name} that {seeds} can show: ", False), difference)
+        parts = (*parts, (". There is no gain to explain.", False))
+    elif d.gain.estimate == 0:
+        parts = ((f"Here dropout makes no difference to {name}.", False),)
+    elif d.gain.estimate < 0:
+        verb = f"raises {name} by" if less_is_better else "costs"
+        rest = "." if less_is_better else f" of {name}."
+        parts = ((f"Here dropout {verb} ", False), amount, (f" {unit.word}{rest}", False))
+    else:
+        verb = f"lowers {name} by" if less_is_better else "gains"
+        rest = "" if less_is_better else f" of {name}"
+        parts = ((f"Here dropout {verb} ", False), amount, (f" {unit.word}{rest}", False), *_share_parts(d))
+    return Headline(parts=parts, note=_note(d, spec, seeds))
+
+
+def _share_parts(d: Decomposition) -> tuple[tuple[str, bool], ...]:
+    """The sentence from the gain on."""
+    if d.explicit_share is None and d.faithfulness is None:
+        return ((".", False),)
+    if d.explicit_share is None or d.faithfulness is None:
+        one = d.explicit_share or d.faithfulness
+        assert one is not None
+        if d.explicit_share is None:
+            return ((". The formulas reproduce ", False), (_percent(one), True), (" of it.", False))
+        return (
+            (". The explicit effect accounts for ", False),
+            (_percent(one), True),
+            (_rest(one) + ".", False),
+        )
+    return (
+        (". The explicit effect accounts for ", False),
+        (_percent(d.explicit_share), True),
+        (f"{_rest(d.explicit_share)}; the formulas reproduce ", False),
+        (_percent(d.faithfulness), True),
+        (" of it.", False),
+    )
+
+
+def _rest(explicit: Estimate) -> str:
+    return " of it, the implicit for the rest" if explicit.estimate <= 1 else " of it, the implicit for none"
+
+
+def _incomplete(spec: ExperimentSpec) -> str:
+    missing = [arm for arm in ("none", "dropout") if arm not in spec.arms]
+    if not missing:
+        return "No seed has a result in all arms that are compared, so there is no gain to take apart."
+    arms = f"the arm {missing[0]}" if len(missing) == 1 else "the arms none and dropout"
+    return f"To see what dropout gains, add {arms}."
+
+
+def _note(d: Decomposition, spec: ExperimentSpec, seeds: str) -> str:
+    notes = [f"{seeds}, 95 % intervals in brackets"]
+    if d.n < FEWEST_SEEDS:
+        notes = [f"{seeds}: an anecdote, so no interval"]
+    if d.explicit_share is not None:
+        notes.append(f"explicit share at k = {d.k}, which keeps 1/{d.k} of the noise")
+    if d.mask_noise is not None and d.mask_noise.equivalent is not None:
+        margin = f"{100 * d.mask_noise.margin:g} points"
+        said = "returns" if d.mask_noise.equivalent else "is not shown to return"
+        notes.append(f"mask noise {said} dropout-{d.k} to dropout within {margin}")
+    if d.faithfulness is not None:
+        notes += _departures(spec)
+    return " · ".join(notes)
+
+
+def _departures(spec: ExperimentSpec) -> list[str]:
+    """What about the formulas is not as the theory has it."""
+    chosen = spec.surrogate
+    found = [f"{chosen.estimator} estimator"] if chosen.estimator != "exact" else []
+    found += ["output Hessian held constant, as in the paper's code"] if chosen.hessian == "constant" else []
+    found += [f"λ = {chosen.explicit:g}"] if chosen.explicit != 1 else []
+    return found + ([f"μ = {chosen.implicit:g}"] if chosen.implicit != 1 else [])
+
+
+@dataclass(frozen=True)
+class _Unit:
+    factor: float
+    digits: int
+    word: str
+
+
+def _unit(metric: str) -> _Unit:
+    return _Unit(100, 1, "points") if metric.endswith("/accuracy") else _Unit(1, 3, "nats")
+
+
+def _amount(value: float, unit: _Unit) -> str:
+    return f"{unit.factor * value:.{unit.digits}f}".replace("-", "−")
+
+
+def _bracket(one: Estimate, unit: _Unit) -> str:
+    if one.lower is None or one.upper is None:
+        return ""
+    return f" [{_amount(one.lower, unit)}, {_amount(one.upper, unit)}]"
+
+
+def _reversed(one: Estimate) -> Estimate:
+    """A loss as a cost: the same with its sign changed."""
+    lower, upper = (None if bound is None else -bound for bound in (one.upper, one.lower))
+    return Estimate(estimate=-one.estimate, lower=lower, upper=upper)
+
+
+def _percent(one: Estimate) -> str:
+    unit = _Unit(100, 0, "%")
+    return f"{_amount(one.estimate, unit)} %{_bracket(one, unit)}"
