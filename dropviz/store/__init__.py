@@ -1,0 +1,29 @@
+"""Experiments, jobs, results and their points: the queue and the only source of truth. No torch, no streamlit."""
+
+from dropviz.store.records import (
+    Claim,
+    Experiment,
+    ExperimentSummary,
+    Job,
+    Point,
+    Result,
+    SnapshotRow,
+    StoreError,
+    UnknownExperiment,
+    Worker,
+)
+from dropviz.store.store import Store
+
+__all__ = [
+    "Claim",
+    "Experiment",
+    "ExperimentSummary",
+    "Job",
+    "Point",
+    "Result",
+    "SnapshotRow",
+    "Store",
+    "StoreError",
+    "UnknownExperiment",
+    "Worker",
+]

@@ -1,0 +1,153 @@
+"""The engine's side of a job: claim it, keep the lease alive, hand it back. Every write carries the attempt.
+
+A write of a superseded attempt changes nothing and is told so. An attempt is over as soon as the job has left the
+state ``running``: a child that was given up for dead cannot write into its successor's series.
+"""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import Connection, Row, delete, insert, or_, select, update
+
+from dropviz.store import jobs as moves
+from dropviz.store.records import LEASE_SECONDS, Claim, Orders, Outcome, Worker
+from dropviz.store.schema import jobs, workers
+
+MOST_RETRIES = 2
+STARTING_SECONDS = 60.0  # a child that has not reported yet may still be importing torch from a cold disk
+
+
+def claim(connection: Connection, worker_id: str, now: float) -> Claim | None:
+    """Take the fairest queued job, or nothing when the queue is empty."""
+    order = moves.fairest_queued(connection, now)
+    if not order:
+        return None
+    job = connection.execute(select(jobs).where(jobs.c.id == order[0])).one()
+    moves.change(
+        connection,
+        job.id,
+        state="running",
+        attempt=job.attempt + 1,
+        worker_id=worker_id,
+        claimed_at=now,
+        heartbeat_at=now,
+        pid=None,
+        steps_per_second=None,
+    )
+    moves.touch_queue(connection)
+    return Claim(
+        job_id=job.id,
+        attempt=job.attempt + 1,
+        spec=job.spec,
+        arm=job.arm,
+        seeds=tuple(json.loads(job.seeds)),
+        advance_once=job.advance_once,
+    )
+
+
+def orders(connection: Connection, job_id: int, attempt: int) -> Orders:
+    """What a child is to do: run, pause, stop, or go away because it was superseded."""
+    query = select(jobs.c.wants).where(
+        jobs.c.id == job_id, jobs.c.attempt == attempt, jobs.c.state == "running"
+    )
+    return connection.execute(query).scalar() or "superseded"
+
+
+def expire(connection: Connection, now: float) -> list[tuple[int, int]]:
+    """Give up jobs whose child has been silent; returns (job, attempt) of each."""
+    silent = select(jobs.c.id, jobs.c.attempt).where(
+        jobs.c.state == "running",
+        or_(
+            jobs.c.heartbeat_at < now - STARTING_SECONDS,
+            jobs.c.pid.is_not(None) & (jobs.c.heartbeat_at < now - LEASE_SECONDS),
+        ),
+    )
+    expired = [(row.id, row.attempt) for row in connection.execute(silent)]
+    for job_id, attempt in expired:
+        error = f"The training process was silent for {LEASE_SECONDS:.0f} seconds"
+        finish(connection, job_id, attempt, "crashed", now, error=error)
+    return expired
+
+
+def finish(
+    connection: Connection,
+    job_id: int,
+    attempt: int,
+    outcome: Outcome,
+    now: float,
+    *,
+    error: str | None = None,
+    traceback: str | None = None,
+) -> bool:
+    """End an attempt; returns False, and changes nothing, if it was superseded.
+
+    Where a job goes also depends on what is wanted of it by now: one that stopped is queued again if somebody
+    joined it in the meantime.
+    """
+    job = _running(connection, job_id, attempt)
+    if job is None:
+        return False
+    moves.charge(connection, job.owner, max(0.0, now - job.claimed_at), now)
+    if outcome == "crashed" and job.retries >= MOST_RETRIES:
+        outcome, error = (
+            "failed",
+            f"{error}, {job.retries + 1} times: see the log; fewer seeds need less memory.",
+        )
+    elif outcome == "crashed":
+        moves.change(connection, job_id, retries=job.retries + 1)
+    if outcome in ("done", "failed"):
+        values = {"error": error, "traceback": traceback} if outcome == "failed" else {}
+        moves.finish(connection, job_id, outcome, now, **values)
+    else:
+        _wait_or_stop(connection, job, outcome, now)
+    moves.touch_queue(connection)
+    return True
+
+
+def _wait_or_stop(connection: Connection, job: Row, outcome: Outcome, now: float) -> None:
+    if job.wants == "stop":
+        moves.finish(connection, job.id, "stopped", now)
+        return
+    interrupted = outcome in ("crashed", "released")
+    stepping = interrupted and job.advance_once and job.wants == "pause"
+    values = {"state": "queued" if job.wants == "run" or stepping else "paused", "advance_once": stepping}
+    if not interrupted:
+        values["queued_at"] = now  # an interrupted job keeps its place; one that was paused joins the end
+    moves.change(connection, job.id, pid=None, steps_per_second=None, **values)
+
+
+def running_of(connection: Connection) -> list[tuple[int, int, str]]:
+    """(job, attempt, wants) of each running job."""
+    query = select(jobs.c.id, jobs.c.attempt, jobs.c.wants).where(jobs.c.state == "running")
+    return [(row.id, row.attempt, row.wants) for row in connection.execute(query)]
+
+
+def release_all(connection: Connection, now: float) -> int:
+    """Queue again every running job: a new engine calls this, since the children of the former one are gone."""
+    orphans = running_of(connection)
+    for job_id, attempt, _ in orphans:
+        finish(connection, job_id, attempt, "released", now)
+    connection.execute(delete(workers))
+    return len(orphans)
+
+
+def beat(connection: Connection, worker: Worker) -> None:
+    """Register an engine, or say that it is alive."""
+    known = (
+        update(workers)
+        .where(workers.c.id == worker.id)
+        .values(heartbeat_at=worker.heartbeat_at, slots=worker.slots)
+    )
+    if not connection.execute(known).rowcount:
+        connection.execute(insert(workers).values(vars(worker)))
+
+
+def leave(connection: Connection, worker_id: str) -> None:
+    """Forget an engine that ends."""
+    connection.execute(delete(workers).where(workers.c.id == worker_id))
+
+
+def _running(connection: Connection, job_id: int, attempt: int) -> Row | None:
+    query = select(jobs).where(jobs.c.id == job_id, jobs.c.attempt == attempt, jobs.c.state == "running")
+    return connection.execute(query).first()

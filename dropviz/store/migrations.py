@@ -1,0 +1,58 @@
+"""Brings a database to the current schema, or refuses it with a sentence. One step a version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import Connection, insert, inspect, select, update
+
+from dropviz.store import schema
+from dropviz.store.records import StoreError
+
+VERSION = 1
+APPLICATION_ID = 0x44567A31  # "DVz1", in the file's header: tells our databases from anybody else's
+
+# MIGRATIONS[n] takes a database from version n to n + 1. A new database is created at VERSION at once.
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
+
+
+def migrate(connection: Connection, place: str) -> None:
+    """Create or upgrade the schema, inside the caller's write transaction.
+
+    Raises:
+        StoreError: The database belongs to another program, or to a newer version of this one.
+    """
+    found = version(connection, place)
+    if found == 0:
+        schema.metadata.create_all(connection)
+        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(insert(schema.schema_version).values(version=VERSION))
+        connection.execute(insert(schema.queue).values(revision=0))
+        return
+    for step in range(found, VERSION):
+        MIGRATIONS[step](connection)
+    if found < VERSION:
+        connection.execute(update(schema.schema_version).values(version=VERSION))
+
+
+def version(connection: Connection, place: str) -> int:
+    """The schema version of a database, 0 for an empty one.
+
+    Raises:
+        StoreError: The database belongs to another program, or to a newer version of this one.
+    """
+    application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+    tables = inspect(connection).get_table_names()
+    if application == 0 and not tables:
+        return 0
+    if application != APPLICATION_ID or "schema_version" not in tables:
+        raise StoreError(f"{place} is a database of another program: set DROPVIZ_DATA to another directory.")
+    found = connection.execute(select(schema.schema_version.c.version)).scalar()
+    if not isinstance(found, int) or found < 1:
+        raise StoreError(f"{place} says nothing of its version: move it away, and a new one is created.")
+    if found > VERSION:
+        raise StoreError(
+            f"{place} was written by a newer DropViz (schema {found}, this one knows {VERSION}): update DropViz, "
+            "or set DROPVIZ_DATA to another directory."
+        )
+    return found

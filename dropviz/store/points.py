@@ -1,0 +1,108 @@
+"""The series of a job: points and arrays under one running number, appended by one writer, read from a cursor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from sqlalchemy import Connection, delete, insert, select, update
+
+from dropviz.store.leases import orders
+from dropviz.store.records import Orders, Point, SnapshotRow
+from dropviz.store.schema import arrays, jobs, points
+
+
+def append(
+    connection: Connection,
+    job_id: int,
+    attempt: int,
+    records: Sequence[Point | SnapshotRow],
+    now: float,
+    *,
+    step: int | None = None,
+    steps_per_second: float | None = None,
+) -> Orders:
+    """Write records that are not there yet, with the heartbeat; returns what the child is to do next.
+
+    A superseded attempt writes nothing.
+    """
+    wants = orders(connection, job_id, attempt)
+    if wants == "superseded":
+        return wants
+    last = connection.execute(select(jobs.c.seq).where(jobs.c.id == job_id)).scalar_one()
+    new = [record for record in records if record.seq > last]
+    scalars = [_point_row(job_id, record) for record in new if isinstance(record, Point)]
+    if scalars:
+        connection.execute(insert(points), scalars)
+    pictures = [_array_row(job_id, record) for record in new if isinstance(record, SnapshotRow)]
+    if pictures:
+        connection.execute(insert(arrays), pictures)
+    values: dict[str, object] = {"heartbeat_at": now, "revision": jobs.c.revision + 1}
+    values |= {"seq": max(record.seq for record in new)} if new else {}
+    values |= {"step": step} if step is not None else {}
+    values |= {"steps_per_second": steps_per_second} if steps_per_second is not None else {}
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+    return wants
+
+
+def begin(
+    connection: Connection,
+    job_id: int,
+    attempt: int,
+    now: float,
+    *,
+    seq: int,
+    step: int,
+    pid: int,
+    device: str,
+) -> Orders:
+    """Start an attempt at a checkpoint: points past it go, and if there were any the epoch grows.
+
+    Readers whose cursor is of the former epoch start over.
+    """
+    wants = orders(connection, job_id, attempt)
+    if wants == "superseded":
+        return wants
+    gone = 0
+    for table in (points, arrays):
+        gone += connection.execute(delete(table).where(table.c.job_id == job_id, table.c.seq > seq)).rowcount
+    values = {"seq": seq, "step": step, "pid": pid, "device": device, "heartbeat_at": now}
+    values |= {"revision": jobs.c.revision + 1, "epoch": jobs.c.epoch + (1 if gone else 0)}
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+    return wants
+
+
+def after(connection: Connection, job_id: int, cursor: int) -> list[Point]:
+    """The points past a cursor, in the order in which they were made."""
+    query = select(points).where(points.c.job_id == job_id, points.c.seq > cursor).order_by(points.c.seq)
+    return [
+        Point(
+            seq=row.seq,
+            step=row.step,
+            name=row.name,
+            values=np.frombuffer(row._mapping["values"], dtype="<f8"),
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def newest_array(connection: Connection, job_id: int, name: str) -> SnapshotRow | None:
+    """The newest array of this name, if there is one."""
+    query = select(arrays).where(arrays.c.job_id == job_id, arrays.c.name == name)
+    row = connection.execute(query.order_by(arrays.c.seq.desc()).limit(1)).first()
+    if row is None:
+        return None
+    array = np.frombuffer(row.data, dtype=row.dtype).reshape(json.loads(row.shape))
+    return SnapshotRow(seq=row.seq, step=row.step, name=row.name, array=array)
+
+
+def _point_row(job_id: int, point: Point) -> dict[str, object]:
+    values = np.ascontiguousarray(point.values, dtype="<f8").tobytes()
+    return {"job_id": job_id, "seq": point.seq, "step": point.step, "name": point.name, "values": values}
+
+
+def _array_row(job_id: int, snapshot: SnapshotRow) -> dict[str, object]:
+    array = np.ascontiguousarray(snapshot.array)
+    row = {"job_id": job_id, "seq": snapshot.seq, "step": snapshot.step, "name": snapshot.name}
+    return row | {"dtype": array.dtype.str, "shape": json.dumps(array.shape), "data": array.tobytes()}

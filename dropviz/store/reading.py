@@ -1,0 +1,218 @@
+"""Experiments as readers see them: their derived state, their revision, their place in the queue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, literal_column, select
+
+from dropviz.experiment import ExperimentSpec
+from dropviz.store.jobs import fairest_queued
+from dropviz.store.records import (
+    FINAL,
+    LEASE_SECONDS,
+    LIVE,
+    Experiment,
+    ExperimentState,
+    ExperimentSummary,
+    Job,
+    Result,
+    UnknownExperiment,
+    Worker,
+)
+from dropviz.store.schema import (
+    experiment_jobs,
+    experiment_results,
+    experiments,
+    jobs,
+    queue,
+    results,
+    workers,
+)
+
+# Built once: it is asked for every viewer, every second.
+_REVISION = (
+    select(
+        experiments.c.revision.label("own"),
+        func.coalesce(func.sum(jobs.c.revision), 0).label("of_jobs"),
+        select(queue.c.revision).scalar_subquery().label("of_queue"),
+        func.min(jobs.c.heartbeat_at).filter(jobs.c.state == "running").label("heartbeat_at"),
+    )
+    .select_from(experiments.join(experiment_jobs).join(jobs))
+    .where(experiments.c.id == bindparam("view_id"))
+    .group_by(experiments.c.id)
+)
+
+
+def experiment(connection: Connection, view_id: str, now: float) -> Experiment:
+    """All of an experiment but its points.
+
+    Raises:
+        UnknownExperiment: No experiment has this id.
+    """
+    row = connection.execute(select(experiments).where(experiments.c.id == view_id)).first()
+    if row is None:
+        raise UnknownExperiment(view_id)
+    attached = _attached(connection, [view_id])[view_id]
+    return Experiment(
+        id=view_id,
+        spec=ExperimentSpec.from_table(json.loads(row.spec)),
+        owner=row.owner,
+        created_at=row.created_at,
+        wants=row.wants,
+        state=derived_state(row.wants, attached, now),
+        jobs=tuple(attached),
+        results=tuple(_results(connection, view_id)),
+        revision=revision(connection, view_id, now),
+    )
+
+
+def refreshed(connection: Connection, known: Experiment, now: float) -> Experiment:
+    """The same experiment as it is now; its spec and its results never change and are not read again.
+
+    Raises:
+        UnknownExperiment: It is gone.
+    """
+    wants = connection.execute(select(experiments.c.wants).where(experiments.c.id == known.id)).scalar()
+    if wants is None:
+        raise UnknownExperiment(known.id)
+    attached = _attached(connection, [known.id])[known.id]
+    return replace(
+        known,
+        wants=wants,
+        state=derived_state(wants, attached, now),
+        jobs=tuple(attached),
+        revision=revision(connection, known.id, now),
+    )
+
+
+def derived_state(wants: str, attached: Sequence[Job], now: float) -> ExperimentState:
+    """The state of an experiment, from what it wants and the states of its jobs.
+
+    A job that goes on for somebody else's sake does not keep a stopped or paused experiment running.
+    """
+    states = {job.state for job in attached}
+    if not states & set(LIVE):
+        return next((state for state in ("failed", "stopped") if state in states), "done")
+    if wants == "stop":
+        return "stopped"
+    running = [job for job in attached if job.state == "running" and (wants == "run" or job.wants == wants)]
+    if running:
+        return "stalled" if any(_silent(job, now) for job in running) else "running"
+    if wants == "pause":
+        stepping = any(job.state == "queued" and job.wants == "pause" for job in attached)
+        return "queued" if stepping else "paused"
+    return "running" if "running" in states else "queued"
+
+
+def _silent(job: Job, now: float) -> bool:
+    return now - (job.heartbeat_at or now) > LEASE_SECONDS
+
+
+def revision(connection: Connection, view_id: str, now: float) -> int:
+    """A number that grows whenever anything visible of an experiment changes; one small query.
+
+    It counts the changes of the experiment, its jobs and the queue. The last bit says whether a job has fallen
+    silent, which is no change in the store.
+    """
+    row = connection.execute(_REVISION, {"view_id": view_id}).first()
+    if row is None:
+        raise UnknownExperiment(view_id)
+    silent = row.heartbeat_at is not None and now - row.heartbeat_at > LEASE_SECONDS
+    return 2 * (row.own + row.of_jobs + row.of_queue) + int(silent)
+
+
+def summaries(connection: Connection, owner: str | None, limit: int, now: float) -> list[ExperimentSummary]:
+    """The newest experiments, of one owner or of all."""
+    query = select(experiments).order_by(experiments.c.created_at.desc(), experiments.c.id).limit(limit)
+    if owner is not None:
+        query = query.where(experiments.c.owner == owner)
+    rows = connection.execute(query).all()
+    attached = _attached(connection, [row.id for row in rows])
+    return [
+        ExperimentSummary(
+            id=row.id,
+            title=row.title,
+            owner=row.owner,
+            created_at=row.created_at,
+            state=derived_state(row.wants, attached[row.id], now),
+            step=sum(job.step for job in attached[row.id]),
+            total=sum(job.total for job in attached[row.id]),
+        )
+        for row in rows
+    ]
+
+
+def queue_position(connection: Connection, view_id: str, now: float) -> int:
+    """How many jobs of others come before this experiment's first; 0 when one of its own runs or is next."""
+    mine = {job.id: job.state for job in _attached(connection, [view_id])[view_id]}
+    if "running" in mine.values():
+        return 0
+    order = fairest_queued(connection, now)
+    return next((place for place, job in enumerate(order) if job in mine), 0)
+
+
+def live_jobs(connection: Connection) -> list[Job]:
+    """Every job that runs, waits or is paused, the running ones first."""
+    query = select(jobs, literal_column("0").label("cached")).where(jobs.c.state.in_(LIVE))
+    order = (jobs.c.state != "running", jobs.c.state != "queued", jobs.c.queued_at, jobs.c.id)
+    return [_job(row._mapping) for row in connection.execute(query.order_by(*order))]
+
+
+def job(connection: Connection, job_id: int) -> Job | None:
+    """One job, if it exists."""
+    row = connection.execute(
+        select(jobs, literal_column("0").label("cached")).where(jobs.c.id == job_id)
+    ).first()
+    return _job(row._mapping) if row else None
+
+
+def has_queued(connection: Connection) -> bool:
+    """Whether a job waits for a slot."""
+    return connection.execute(select(jobs.c.id).where(jobs.c.state == "queued").limit(1)).first() is not None
+
+
+def finished_among(connection: Connection, job_ids: Iterable[int]) -> set[int]:
+    """Those of the given jobs that have ended, or do not exist: nobody needs their checkpoints."""
+    asked = set(job_ids)
+    query = select(jobs.c.id).where(jobs.c.id.in_(asked), jobs.c.state.not_in(FINAL))
+    return asked - set(connection.execute(query).scalars())
+
+
+def all_workers(connection: Connection) -> list[Worker]:
+    """The engines that take jobs from this store."""
+    return [
+        Worker(**row._mapping) for row in connection.execute(select(workers).order_by(workers.c.started_at))
+    ]
+
+
+def _attached(connection: Connection, view_ids: Sequence[str]) -> dict[str, list[Job]]:
+    query = (
+        select(jobs, experiment_jobs.c.experiment_id, experiment_jobs.c.cached)
+        .join(experiment_jobs, experiment_jobs.c.job_id == jobs.c.id)
+        .where(experiment_jobs.c.experiment_id.in_(view_ids))
+        .order_by(jobs.c.id)
+    )
+    attached: dict[str, list[Job]] = {view_id: [] for view_id in view_ids}
+    for row in connection.execute(query):
+        attached[row.experiment_id].append(_job(row._mapping))
+    return attached
+
+
+def _results(connection: Connection, view_id: str) -> list[Result]:
+    query = (
+        select(experiment_results.c.arm, results.c.seed, results.c.job_id, results.c.position)
+        .join(results, results.c.id == experiment_results.c.result_id)
+        .where(experiment_results.c.experiment_id == view_id)
+        .order_by(experiment_results.c.arm, results.c.seed)
+    )
+    return [Result(**row._mapping) for row in connection.execute(query)]
+
+
+def _job(row: Any) -> Job:
+    names = set(Job.__dataclass_fields__) - {"seeds", "cached"}
+    values = {name: row[name] for name in names}
+    return Job(**values, seeds=tuple(json.loads(row["seeds"])), cached=bool(row["cached"]))

@@ -1,0 +1,144 @@
+"""What the store hands out: frozen records, and the errors it raises. No SQL here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from dropviz.experiment import ExperimentSpec
+
+State = Literal["queued", "running", "paused", "stopped", "failed", "done"]
+ExperimentState = Literal["queued", "running", "stalled", "paused", "stopped", "failed", "done"]
+Action = Literal["run", "pause", "stop", "step"]
+Orders = Literal["run", "pause", "stop", "superseded"]
+Outcome = Literal["done", "failed", "stopped", "paused", "crashed", "released"]
+
+LIVE: tuple[State, ...] = ("queued", "running", "paused")
+FINAL: tuple[State, ...] = ("stopped", "failed", "done")
+LEASE_SECONDS = 10.0
+
+
+class StoreError(ValueError):
+    """The store cannot be used; the message says what is wrong with it and what to do."""
+
+
+class UnknownExperiment(ValueError):
+    """There is no experiment with this id."""
+
+    def __init__(self, view_id: str) -> None:
+        super().__init__(f"There is no experiment {view_id[:40]!r}: check the link, or start it again.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One arm and a block of seeds: what a child process runs.
+
+    ``cached`` says that it was done already when the experiment asked for it. ``wants`` is what the attached
+    experiments want together. ``revision`` grows whenever something here, or in the job's series, changes.
+    """
+
+    id: int
+    arm: str
+    seeds: tuple[int, ...]
+    state: State
+    wants: Literal["run", "pause", "stop"]
+    step: int
+    total: int
+    steps_per_second: float | None
+    heartbeat_at: float | None
+    queued_at: float
+    finished_at: float | None
+    device: str | None
+    error: str | None
+    traceback: str | None
+    attempt: int
+    epoch: int
+    revision: int
+    pid: int | None
+    owner: str
+    cached: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One arm at one seed: a column (``position``) of its job's points."""
+
+    arm: str
+    seed: int
+    job_id: int
+    position: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What one click asked for, and how far it is. ``revision`` grows whenever something here changes."""
+
+    id: str
+    spec: ExperimentSpec
+    owner: str
+    created_at: float
+    wants: Literal["run", "pause", "stop"]
+    state: ExperimentState
+    jobs: tuple[Job, ...]
+    results: tuple[Result, ...]
+    revision: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentSummary:
+    """One line of a list of experiments."""
+
+    id: str
+    title: str
+    owner: str
+    created_at: float
+    state: ExperimentState
+    step: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One metric at one step, a value for each of the job's seeds."""
+
+    seq: int
+    step: int
+    name: str
+    values: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotRow:
+    """One array at one step, such as a decision surface."""
+
+    seq: int
+    step: int
+    name: str
+    array: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to run a job once: every write of its child carries ``attempt``."""
+
+    job_id: int
+    attempt: int
+    spec: str
+    arm: str
+    seeds: tuple[int, ...]
+    advance_once: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """An engine that takes jobs from this store."""
+
+    id: str
+    host: str
+    pid: int
+    slots: int
+    device: str
+    started_at: float
+    heartbeat_at: float

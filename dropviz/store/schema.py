@@ -1,0 +1,150 @@
+"""The tables. A change here goes with a step in ``migrations.py``."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    true,
+)
+
+metadata = MetaData()
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+
+# One row. Every change of any job's state advances it, because that may move everybody's place in the queue.
+queue = Table("queue", metadata, Column("revision", Integer, nullable=False, default=0))
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("spec", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("wants", Text, nullable=False),
+    Column("revision", Integer, nullable=False, default=0),
+)
+Index("experiments_by_owner", experiments.c.owner, experiments.c.created_at)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("spec", Text, nullable=False),
+    Column("arm", Text, nullable=False),
+    Column("seeds", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("wants", Text, nullable=False),
+    Column("advance_once", Boolean, nullable=False, default=False),
+    Column("step", Integer, nullable=False, default=0),
+    Column("total", Integer, nullable=False),
+    Column("steps_per_second", Float),
+    Column("seq", Integer, nullable=False, default=-1),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("retries", Integer, nullable=False, default=0),
+    Column("epoch", Integer, nullable=False, default=0),
+    Column("revision", Integer, nullable=False, default=0),
+    Column("queued_at", Float, nullable=False),
+    Column("claimed_at", Float),
+    Column("heartbeat_at", Float),
+    Column("finished_at", Float),
+    Column("worker_id", Text),
+    Column("pid", Integer),
+    Column("device", Text),
+    Column("error", Text),
+    Column("traceback", Text),
+    sqlite_autoincrement=True,  # an id is never used twice: checkpoints are named after it
+)
+Index("jobs_by_state", jobs.c.state, jobs.c.owner, jobs.c.queued_at)
+
+results = Table(
+    "results",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("reusable", Boolean, nullable=False, default=True),
+    Column("seed", Integer, nullable=False),
+    Column("job_id", ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("position", Integer, nullable=False),
+)
+# Live and successful results are unique; failed and stopped ones stay as history and may be computed again.
+Index(
+    "one_reusable_result",
+    results.c.key,
+    unique=True,
+    sqlite_where=results.c.reusable == true(),
+    postgresql_where=results.c.reusable == true(),
+)
+
+experiment_results = Table(
+    "experiment_results",
+    metadata,
+    Column("experiment_id", ForeignKey("experiments.id"), primary_key=True),
+    Column("arm", Text, primary_key=True),
+    Column("seed", Integer, primary_key=True),
+    Column("result_id", ForeignKey("results.id"), nullable=False),
+)
+
+experiment_jobs = Table(
+    "experiment_jobs",
+    metadata,
+    Column("experiment_id", ForeignKey("experiments.id"), primary_key=True),
+    Column("job_id", ForeignKey("jobs.id"), primary_key=True, index=True),
+    Column("cached", Boolean, nullable=False),
+)
+
+points = Table(
+    "points",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("step", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("values", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+arrays = Table(
+    "arrays",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("step", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("dtype", Text, nullable=False),
+    Column("shape", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+Index("arrays_by_name", arrays.c.job_id, arrays.c.name, arrays.c.seq)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("heartbeat_at", Float, nullable=False),
+)
+
+# Slot-seconds that an owner used lately; halves with time, so that a busy hour is forgiven.
+usage = Table(
+    "usage",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("slot_seconds", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)

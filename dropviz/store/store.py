@@ -1,0 +1,234 @@
+"""``Store``: the one door to the database. Each method is one transaction; what it does is in its own module."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Self
+
+from dropviz import settings
+from dropviz.experiment import ExperimentSpec
+from dropviz.store import jobs, leases, points, reading, submission
+from dropviz.store.database import Database
+from dropviz.store.records import (
+    Action,
+    Claim,
+    Experiment,
+    ExperimentSummary,
+    Job,
+    Orders,
+    Outcome,
+    Point,
+    SnapshotRow,
+    Worker,
+)
+
+
+class Store:
+    """Experiments, jobs and points; safe to share between threads, opened anew in each process."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @classmethod
+    def open(cls, url: str | Path | None = None, *, verify: bool = True) -> Self:
+        """Open, create or upgrade a store.
+
+        Args:
+            url: ``sqlite:///PATH`` or a path; by default what the settings say.
+            verify: Check the file's integrity first.
+
+        Raises:
+            StoreError: The file is corrupt, foreign, from a newer version, or cannot be written.
+        """
+        return cls(Database(url if url is not None else settings.store_url(), verify=verify))
+
+    def close(self) -> None:
+        """Close the connections; the object is of no use afterwards."""
+        self.database.engine.dispose()
+
+    # For those who ask and watch
+
+    def submit(self, spec: ExperimentSpec, *, owner: str = "", fresh: bool = False) -> str:
+        """Start an experiment and return its view id.
+
+        Results that are done, or under way, are joined by key; the rest is queued in blocks of up to 16 seeds of one
+        arm. A ``fresh`` experiment computes everything anew and is joined by nobody.
+        """
+        request = submission.prepare(spec, owner, fresh)
+        with self.database.write() as connection:
+            return submission.submit(connection, request, time.time())
+
+    def experiment(self, view_id: str) -> Experiment:
+        """An experiment with its jobs and results.
+
+        Raises:
+            UnknownExperiment: No experiment has this id.
+        """
+        with self.database.read() as connection:
+            return reading.experiment(connection, view_id, time.time())
+
+    def refreshed(self, known: Experiment) -> Experiment:
+        """The same experiment as it is now, for less than ``experiment`` costs.
+
+        Raises:
+            UnknownExperiment: It is gone.
+        """
+        with self.database.read() as connection:
+            return reading.refreshed(connection, known, time.time())
+
+    def revision(self, view_id: str) -> int:
+        """A number that grows whenever anything visible of the experiment changes; cheap to ask.
+
+        Raises:
+            UnknownExperiment: No experiment has this id.
+        """
+        with self.database.read() as connection:
+            return reading.revision(connection, view_id, time.time())
+
+    def request(self, view_id: str, action: Action) -> None:
+        """Run, pause, stop or step an experiment.
+
+        Raises:
+            UnknownExperiment: No experiment has this id.
+            ValueError: There is nothing left to run, or no such action.
+        """
+        with self.database.write() as connection:
+            jobs.request(connection, view_id, action, time.time())
+
+    def experiments(self, owner: str | None = None, limit: int = 50) -> list[ExperimentSummary]:
+        """The newest experiments, of one owner or of all."""
+        with self.database.read() as connection:
+            return reading.summaries(connection, owner, limit, time.time())
+
+    def points(self, job_id: int, after: int = -1) -> list[Point]:
+        """The points of a job past a cursor; start over when the job's epoch has grown."""
+        with self.database.read() as connection:
+            return points.after(connection, job_id, after)
+
+    def snapshot(self, job_id: int, name: str) -> SnapshotRow | None:
+        """The newest array of this name, if there is one."""
+        with self.database.read() as connection:
+            return points.newest_array(connection, job_id, name)
+
+    def queue_position(self, view_id: str) -> int:
+        """How many jobs come before this experiment's first one; 0 when it runs or is next."""
+        with self.database.read() as connection:
+            return reading.queue_position(connection, view_id, time.time())
+
+    def workers(self) -> list[Worker]:
+        """The engines that take jobs from this store."""
+        with self.database.read() as connection:
+            return reading.all_workers(connection)
+
+    def job(self, job_id: int) -> Job | None:
+        """One job, if it exists."""
+        with self.database.read() as connection:
+            return reading.job(connection, job_id)
+
+    def live_jobs(self) -> list[Job]:
+        """Every job that runs, waits or is paused, the running ones first."""
+        with self.database.read() as connection:
+            return reading.live_jobs(connection)
+
+    # For the engine
+
+    def claim(self, worker_id: str) -> Claim | None:
+        """Take the fairest queued job, or nothing when the queue is empty."""
+        if not self.has_queued():
+            return None  # no write lock for an empty queue
+        with self.database.write() as connection:
+            return leases.claim(connection, worker_id, time.time())
+
+    def has_queued(self) -> bool:
+        """Whether a job waits for a slot."""
+        with self.database.read() as connection:
+            return reading.has_queued(connection)
+
+    def begin(self, job_id: int, attempt: int, *, seq: int, step: int, pid: int, device: str) -> Orders:
+        """Start an attempt from a checkpoint (seq −1: from nothing), dropping the points past it."""
+        with self.database.write() as connection:
+            return points.begin(
+                connection, job_id, attempt, time.time(), seq=seq, step=step, pid=pid, device=device
+            )
+
+    def append(
+        self,
+        job_id: int,
+        attempt: int,
+        records: Sequence[Point | SnapshotRow] = (),
+        *,
+        step: int | None = None,
+        steps_per_second: float | None = None,
+        durable: bool = False,
+    ) -> Orders:
+        """Write new records and the heartbeat; records that are there already are skipped.
+
+        Returns:
+            What the child is to do; ``superseded`` means that nothing was written.
+        """
+        with self.database.write(durable=durable) as connection:
+            return points.append(
+                connection,
+                job_id,
+                attempt,
+                records,
+                time.time(),
+                step=step,
+                steps_per_second=steps_per_second,
+            )
+
+    def heartbeat(self, job_id: int, attempt: int) -> Orders:
+        """Say that a child is alive; returns what it is to do."""
+        return self.append(job_id, attempt)
+
+    def orders(self, job_id: int, attempt: int) -> Orders:
+        """What a child is to do, without a write."""
+        with self.database.read() as connection:
+            return leases.orders(connection, job_id, attempt)
+
+    def finish(
+        self,
+        job_id: int,
+        attempt: int,
+        outcome: Outcome,
+        *,
+        error: str | None = None,
+        traceback: str | None = None,
+    ) -> bool:
+        """End an attempt; False, and nothing changed, if it was superseded."""
+        with self.database.write() as connection:
+            return leases.finish(
+                connection, job_id, attempt, outcome, time.time(), error=error, traceback=traceback
+            )
+
+    def running(self) -> list[tuple[int, int, str]]:
+        """(job, attempt, wants) of each running job."""
+        with self.database.read() as connection:
+            return leases.running_of(connection)
+
+    def expire_leases(self) -> list[tuple[int, int]]:
+        """Give up jobs whose child has been silent; returns (job, attempt) of each."""
+        with self.database.write() as connection:
+            return leases.expire(connection, time.time())
+
+    def release_all(self) -> int:
+        """Queue again every running job: only for an engine that starts, when no other one is alive."""
+        with self.database.write() as connection:
+            return leases.release_all(connection, time.time())
+
+    def beat(self, worker: Worker) -> None:
+        """Register an engine, or say that it is alive."""
+        with self.database.write(durable=False) as connection:
+            leases.beat(connection, worker)
+
+    def leave(self, worker_id: str) -> None:
+        """Forget an engine that ends."""
+        with self.database.write() as connection:
+            leases.leave(connection, worker_id)
+
+    def finished_among(self, job_ids: Iterable[int]) -> set[int]:
+        """Those of the given jobs that have ended or do not exist."""
+        with self.database.read() as connection:
+            return reading.finished_among(connection, job_ids)

@@ -1,0 +1,96 @@
+"""Turning a spec into an experiment: results that exist or are being computed are joined, the rest become jobs."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, insert, select
+
+from dropviz import settings
+from dropviz.experiment import ExperimentSpec, result_key
+from dropviz.store import jobs
+from dropviz.store.schema import experiment_jobs, experiment_results, experiments, results
+from dropviz.store.schema import jobs as job_table
+
+SEEDS_OF_A_JOB = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A spec with the key of each of its results, worked out before the write lock is taken."""
+
+    spec: ExperimentSpec
+    owner: str
+    keys: dict[str, dict[int, str]]
+    fresh: bool
+
+
+def prepare(spec: ExperimentSpec, owner: str, fresh: bool) -> Request:
+    """Work out the results that a spec needs; a fresh one's keys meet nobody else's."""
+    device = settings.device_class()
+    salt = f"/{secrets.token_hex(8)}" if fresh else ""
+    keys = {
+        arm: {seed: result_key(spec, arm, seed, device) + salt for seed in spec.seed_list()}
+        for arm in spec.arms
+    }
+    return Request(spec=spec, owner=owner, keys=keys, fresh=fresh)
+
+
+def submit(connection: Connection, request: Request, now: float) -> str:
+    """Record the experiment, join what can be joined, queue the rest; returns the view id."""
+    view_id = secrets.token_hex(16)
+    row: dict[str, object] = {"id": view_id, "spec": request.spec.canonical(), "title": request.spec.title()}
+    row |= {"owner": request.owner, "created_at": now, "wants": "run"}
+    connection.execute(insert(experiments).values(row))
+    attached: dict[int, bool] = {}
+    for arm, keys in request.keys.items():
+        _compute_missing(connection, request, arm, now)
+        found = _reusable(connection, list(keys.values()))
+        links = [
+            {"experiment_id": view_id, "arm": arm, "seed": seed, "result_id": found[key].id}
+            for seed, key in keys.items()
+        ]
+        connection.execute(insert(experiment_results), links)
+        attached |= {found[key].job_id: found[key].state == "done" for key in keys.values()}
+    rows = [{"experiment_id": view_id, "job_id": job, "cached": cached} for job, cached in attached.items()]
+    connection.execute(insert(experiment_jobs), rows)
+    jobs.settle_wants(connection, list(attached), now)
+    jobs.touch_queue(connection)
+    return view_id
+
+
+def _compute_missing(connection: Connection, request: Request, arm: str, now: float) -> None:
+    keys = request.keys[arm]
+    found = _reusable(connection, list(keys.values()))
+    missing = [seed for seed, key in keys.items() if key not in found]
+    for seeds in _blocks(missing):
+        row: dict[str, object] = {"spec": request.spec.canonical(), "arm": arm, "seeds": json.dumps(seeds)}
+        row |= {"owner": request.owner, "state": "queued", "wants": "run"}
+        row |= {"total": request.spec.train.steps, "queued_at": now}
+        job_id = connection.execute(insert(job_table).values(row).returning(job_table.c.id)).scalar_one()
+        rows = [
+            {"key": keys[seed], "seed": seed, "job_id": job_id, "position": position}
+            for position, seed in enumerate(seeds)
+        ]
+        connection.execute(insert(results), rows)
+
+
+def _reusable(connection: Connection, keys: Sequence[str]) -> dict[str, Row]:
+    query = (
+        select(results.c.key, results.c.id, results.c.job_id, job_table.c.state)
+        .join(job_table, job_table.c.id == results.c.job_id)
+        .where(results.c.key.in_(keys), results.c.reusable)
+    )
+    return {row.key: row for row in connection.execute(query)}
+
+
+def _blocks(seeds: Sequence[int]) -> Iterator[list[int]]:
+    """Blocks of equal size as nearly as possible: 20 seeds are 10 + 10, not 16 + 4."""
+    if not seeds:
+        return
+    count = -(-len(seeds) // SEEDS_OF_A_JOB)
+    for index in range(count):
+        yield list(seeds[index * len(seeds) // count : (index + 1) * len(seeds) // count])

@@ -1,0 +1,180 @@
+"""Points: one writer a job, nothing twice, nothing of a superseded attempt, and cursors that notice a rewind."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+import numpy as np
+import pytest
+
+from dropviz.experiment import ExperimentSpec
+from dropviz.store import Claim, Point, SnapshotRow, Store
+
+
+def point(seq: int, value: float = 0.0) -> Point:
+    return Point(seq=seq, step=10 * seq, name="train/loss", values=np.array([value, value + 1, np.nan]))
+
+
+@pytest.fixture
+def claim(store: Store, spec: ExperimentSpec) -> Claim:
+    store.submit(spec)
+    claimed = store.claim("worker")
+    assert claimed is not None
+    return claimed
+
+
+def begin(store: Store, claim: Claim, seq: int = -1) -> str:
+    return store.begin(claim.job_id, claim.attempt, seq=seq, step=10 * seq, pid=1, device="cpu")
+
+
+def test_points_come_back_bit_for_bit(store: Store, claim: Claim) -> None:
+    values = np.array([0.1, 1e-320, np.inf])
+    store.append(
+        claim.job_id, claim.attempt, [Point(seq=0, step=7, name="train/loss", values=values)], step=7
+    )
+    (read,) = store.points(claim.job_id)
+    assert (read.seq, read.step, read.name) == (0, 7, "train/loss")
+    assert read.values.tobytes() == values.tobytes()
+
+
+def test_appending_twice_changes_nothing(store: Store, claim: Claim) -> None:
+    store.append(claim.job_id, claim.attempt, [point(0), point(1)])
+    store.append(claim.job_id, claim.attempt, [point(1, 5.0), point(2)])
+    assert [(p.seq, p.values[0]) for p in store.points(claim.job_id)] == [(0, 0.0), (1, 0.0), (2, 0.0)]
+    assert [p.seq for p in store.points(claim.job_id, after=1)] == [2]
+
+
+def test_a_superseded_attempt_writes_nothing(store: Store, claim: Claim) -> None:
+    store.append(claim.job_id, claim.attempt, [point(0)])
+    assert store.finish(claim.job_id, claim.attempt, "crashed", error="It died")
+    for _ in range(2):  # before and after its successor starts
+        assert store.append(claim.job_id, claim.attempt, [point(1)]) == "superseded"
+        assert begin(store, claim) == "superseded"
+        assert not store.finish(claim.job_id, claim.attempt, "done")
+        successor = store.claim("worker")
+    assert successor is None
+    assert [p.seq for p in store.points(claim.job_id)] == [0]
+
+
+def test_resuming_removes_the_points_past_the_checkpoint_and_bumps_the_epoch(
+    store: Store, claim: Claim
+) -> None:
+    picture = SnapshotRow(seq=3, step=30, name="surface", array=np.ones((2, 2), np.uint8))
+    store.append(claim.job_id, claim.attempt, [point(0), point(1), point(2), picture])
+    store.finish(claim.job_id, claim.attempt, "crashed", error="It died")
+    again = store.claim("worker")
+    assert again is not None
+    assert begin(store, again, seq=1) == "run"
+    assert [p.seq for p in store.points(claim.job_id)] == [0, 1]
+    assert store.snapshot(claim.job_id, "surface") is None
+    job = store.job(claim.job_id)
+    assert job is not None
+    assert (job.epoch, job.attempt) == (1, 2)
+    store.append(again.job_id, again.attempt, [point(2, 9.0)])
+    assert store.points(claim.job_id)[-1].values[0] == 9.0
+
+
+def test_resuming_where_nothing_was_lost_keeps_the_epoch(store: Store, claim: Claim) -> None:
+    store.append(claim.job_id, claim.attempt, [point(0)])
+    store.finish(claim.job_id, claim.attempt, "released")
+    again = store.claim("worker")
+    assert again is not None
+    begin(store, again, seq=0)
+    job = store.job(claim.job_id)
+    assert job is not None
+    assert job.epoch == 0
+
+
+def test_the_newest_array_of_a_name_is_read(store: Store, claim: Claim) -> None:
+    arrays = [np.full((2, 3), fill, np.uint8) for fill in (1, 2)]
+    rows = [SnapshotRow(seq=i, step=i, name="surface", array=array) for i, array in enumerate(arrays)]
+    store.append(claim.job_id, claim.attempt, rows)
+    newest = store.snapshot(claim.job_id, "surface")
+    assert newest is not None
+    assert newest.array.dtype == np.uint8
+    np.testing.assert_array_equal(newest.array, arrays[1])
+    assert store.snapshot(claim.job_id, "spectrum") is None
+
+
+def test_a_third_death_is_a_failure_with_its_reason(store: Store, claim: Claim) -> None:
+    for attempt in (1, 2, 3):
+        assert store.finish(claim.job_id, attempt, "crashed", error="It died")
+        store.claim("worker")
+    job = store.job(claim.job_id)
+    assert job is not None
+    assert job.state == "failed"
+    assert job.error is not None
+    assert job.error.startswith("It died, 3 times")
+
+
+def test_a_silent_child_loses_its_lease(store: Store, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+    view_id = store.experiments()[0].id
+    begin(store, claim)
+    assert store.expire_leases() == []
+    now = __import__("time").time()
+    monkeypatch.setattr("dropviz.store.store.time.time", lambda: now + 11)
+    assert store.experiment(view_id).state == "stalled"
+    assert store.expire_leases() == [(claim.job_id, claim.attempt)]
+    assert store.experiment(view_id).state == "queued"
+
+
+def test_the_revision_grows_with_every_visible_change(
+    store: Store, spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view_id = store.submit(spec)
+    seen = [store.revision(view_id)]
+
+    def changed() -> bool:
+        seen.append(store.revision(view_id))
+        return seen[-1] > seen[-2]
+
+    claim = store.claim("worker")
+    assert changed()
+    assert claim is not None
+    begin(store, claim)
+    assert changed()
+    assert not changed()
+    store.append(claim.job_id, claim.attempt, [point(0)])
+    assert changed()
+    now = __import__("time").time()
+    with monkeypatch.context() as later:
+        later.setattr("dropviz.store.store.time.time", lambda: now + 11)
+        assert changed()  # it fell silent
+    store.append(claim.job_id, claim.attempt, [point(1)])
+    assert changed()
+    store.submit(spec.with_settings(["first_seed=50"]))
+    assert changed()  # the queue
+    store.finish(claim.job_id, claim.attempt, "done")
+    assert changed()
+    assert store.experiment(view_id).revision == seen[-1]
+
+
+def write_many(url: str, job_id: int, attempt: int, count: int) -> None:
+    opened = Store.open(url)
+    for seq in range(count):
+        opened.append(job_id, attempt, [point(seq, float(job_id))])
+
+
+def test_writers_in_several_processes_lose_nothing(store: Store, spec: ExperimentSpec) -> None:
+    claims = []
+    for seed in (0, 10, 20):
+        store.submit(spec.with_settings([f"first_seed={seed}"]))
+        claims.append(store.claim("worker"))
+    context = multiprocessing.get_context("spawn")
+    url, count = str(store.database.path), 60
+    writers = [
+        context.Process(target=write_many, args=(url, c.job_id, c.attempt, count)) for c in claims if c
+    ]
+    for writer in writers:
+        writer.start()
+    for _ in range(20):  # readers and submitters meanwhile
+        store.submit(spec.with_settings(["first_seed=500"]))
+        store.experiments()
+    for writer in writers:
+        writer.join(60)
+        assert writer.exitcode == 0
+    for claim in claims:
+        assert claim is not None
+        points = store.points(claim.job_id)
+        assert [p.seq for p in points] == list(range(count))
+        assert all(p.values[0] == claim.job_id for p in points)
