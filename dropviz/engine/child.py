@@ -1,0 +1,166 @@
+"""The process that trains one job: forked from the fork server, tied to the engine, gone when the job pauses or ends.
+
+The module imports no torch; the functions do.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+import traceback as tracebacks
+from collections.abc import Sequence
+from multiprocessing import forkserver
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dropviz.engine import checkpoints
+from dropviz.engine.lifeline import die_with_parent, exit_when_closed
+from dropviz.engine.recorder import EXIT_SUPERSEDED, Ending, Progress, Recorder
+from dropviz.experiment import ExperimentSpec
+from dropviz.store import Claim, Point, SnapshotRow, Store
+
+if TYPE_CHECKING:
+    from dropviz.training import Block, Record, Snapshot
+
+CHECKPOINT_SECONDS = 2.0
+NICENESS = 5  # the page and the store come first
+SMOOTHING = 0.7  # weight of the past in the steps per second that are shown
+
+
+def run_job(claim: Claim, url: str, device: str, threads: int) -> None:
+    """Run a claimed job from its last checkpoint to its end, or until it is paused or stopped.
+
+    Args:
+        claim: What to run; every write carries its attempt.
+        url: The store.
+        device: The device that the job's key was made for.
+        threads: Threads that torch may use.
+    """
+    _tie_to_engine()
+    store = Store.open(url, verify=False)
+    checkpoint = checkpoints.read(claim.job_id)
+    seq, step = (checkpoint.seq, checkpoint.step) if checkpoint else (-1, 0)
+    wants = store.begin(claim.job_id, claim.attempt, seq=seq, step=step, pid=os.getpid(), device=device)
+    if wants == "superseded":
+        os._exit(EXIT_SUPERSEDED)
+    recorder = Recorder(store, claim, wants)
+    try:
+        ending = _train(claim, recorder, checkpoint, device, threads)
+    except Exception as error:  # whatever it was belongs on the page, next to the job
+        ending = Ending(outcome="failed", error=sentence(error), traceback=tracebacks.format_exc())
+    recorder.end(ending)
+    store.close()
+
+
+def _tie_to_engine() -> None:
+    die_with_parent()
+    engine = multiprocessing.parent_process()
+    assert engine is not None
+    exit_when_closed(engine.sentinel)
+    # The fork server stays as long as anybody holds this descriptor: only the engine shall.
+    alive = forkserver._forkserver._forkserver_alive_fd  # type: ignore[attr-defined]
+    if alive is not None:
+        os.close(alive)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the engine, which ends its children
+    os.nice(NICENESS)
+
+
+def _train(
+    claim: Claim, recorder: Recorder, checkpoint: checkpoints.Checkpoint | None, device: str, threads: int
+) -> Ending:
+    import torch
+
+    from dropviz.training import Block, Diverged
+
+    torch.set_num_threads(threads)
+    _check_device(device)
+    block = Block(ExperimentSpec.from_table(json.loads(claim.spec)), claim.arm, claim.seeds, device)
+    series = Series(recorder, -1)
+    if checkpoint:
+        block.load_state(checkpoint.state)
+        series.seq = checkpoint.seq
+    try:
+        return advance(block, claim, series)
+    except Diverged as error:
+        series.put(error.records, error.step, None)
+        return Ending(outcome="failed", error=str(error), traceback=tracebacks.format_exc())
+
+
+def advance(block: Block, claim: Claim, series: Series) -> Ending:
+    """Train a block to its end, or until it is to pause, handing all records and checkpoints to the series."""
+    first, saved_at, rate = block.step, time.monotonic(), None
+    while not block.finished:
+        before, started = block.step, time.monotonic()
+        records = block.advance()
+        now = time.monotonic()
+        rate = _smoothed(rate, block.step - before, now - started)
+        series.put(records, block.step, rate)
+        stepped = claim.advance_once and block.step > first
+        pausing = stepped or (series.recorder.wants == "pause" and not claim.advance_once)
+        if block.finished:
+            break
+        if block.step and (pausing or now - saved_at >= CHECKPOINT_SECONDS):
+            series.save(block)
+            saved_at = now
+        if pausing:
+            return Ending(outcome="paused")
+    return Ending(outcome="done")
+
+
+class Series:
+    """Numbers a job's records in the order in which training makes them, the same in every attempt."""
+
+    def __init__(self, recorder: Recorder, seq: int) -> None:
+        self.recorder, self.seq = recorder, seq
+
+    def put(self, records: Sequence[Record | Snapshot], step: int, rate: float | None) -> None:
+        """Hand records to the recorder."""
+        numbered: list[Point | SnapshotRow] = []
+        for record in records:
+            self.seq += 1
+            if hasattr(record, "values"):
+                values = np.asarray(record.values, dtype=np.float64)
+                numbered.append(Point(seq=self.seq, step=record.step, name=record.name, values=values))
+            else:
+                numbered.append(
+                    SnapshotRow(seq=self.seq, step=record.step, name=record.name, array=record.array)
+                )
+        self.recorder.put(Progress(records=numbered, step=step, steps_per_second=rate))
+
+    def save(self, block: Block) -> None:
+        """Hand the block's state to the recorder."""
+        self.recorder.put(checkpoints.Checkpoint(state=block.state(), step=block.step, seq=self.seq))
+
+
+def _smoothed(rate: float | None, steps: int, seconds: float) -> float | None:
+    if steps == 0:
+        return rate
+    latest = steps / max(seconds, 1e-9)
+    return latest if rate is None else SMOOTHING * rate + (1 - SMOOTHING) * latest
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    kind = device.partition(":")[0]
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there[kind]:
+        raise ValueError(
+            f"This torch cannot use {device}, which this machine seems to have: set DROPVIZ_DEVICE=cpu."
+        )
+
+
+def sentence(error: Exception) -> str:
+    """What the page and the command line say of an error; the traceback is kept beside it."""
+    import torch
+
+    text = str(error).strip().partition("\n")[0]
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text:
+        return "The device ran out of memory: fewer seeds, a smaller model or smaller minibatches need less."
+    if isinstance(error, ValueError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,135 @@
+"""The loop between the store and an engine: place what is queued, end what is not wanted, take up what died."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from multiprocessing.connection import wait
+
+from dropviz import settings
+from dropviz.engine import checkpoints
+from dropviz.engine.protocol import Engine, Placed
+from dropviz.store import Store, StoreError, Worker
+
+TURN_SECONDS = 0.05
+IDLE_SECONDS = 0.1
+GRACE_SECONDS = 0.5  # a child that is to stop ends itself; after this it is killed
+BEAT_SECONDS = 2.0
+SWEEP_SECONDS = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Serves one store with one engine. Nothing is kept here that the store does not know."""
+
+    def __init__(self, store: Store, engine: Engine) -> None:
+        self.store, self.engine = store, engine
+        self.worker_id = secrets.token_hex(8)
+        self.started_at = time.time()
+        self._condemned: dict[tuple[int, int], float] = {}
+        self._beaten_at = self._swept_at = float("-inf")
+
+    def run(self, stopping: threading.Event) -> None:
+        """Serve until ``stopping`` is set; then the children end and their jobs are queued again."""
+        released = self.store.release_all()
+        if released:
+            logger.info("took up %d jobs of an engine that ended", released)
+        while not stopping.is_set():
+            try:
+                self.turn()
+            except StoreError as error:  # a full disk or a locked file may pass; the children go on meanwhile
+                logger.warning("%s", error)
+                stopping.wait(1.0)
+        self._close()
+
+    def turn(self) -> None:
+        """One round: bury, obey, place; then wait until a child ends or a moment has passed."""
+        placed = self.engine.list()
+        for job in placed:
+            if job.exit_code is not None:
+                self._bury(job)
+        alive = {(job.job_id, job.attempt): job for job in placed if job.exit_code is None}
+        self._obey(alive)
+        self._place(self.engine.slots() - len(alive))
+        self._housekeeping()
+        sentinels = [job.sentinel for job in alive.values() if job.sentinel is not None]
+        if sentinels:
+            wait(sentinels, TURN_SECONDS)
+        else:
+            time.sleep(IDLE_SECONDS)
+
+    def _place(self, free: int) -> None:
+        while free > 0 and (claim := self.store.claim(self.worker_id)):
+            free -= 1
+            logger.info("job %d (%s), attempt %d", claim.job_id, claim.arm, claim.attempt)
+            try:
+                self.engine.submit(claim)
+            except OSError as error:  # no memory or no process left: the job is tried again
+                self.store.finish(
+                    claim.job_id, claim.attempt, "crashed", error=f"No process could start ({error})"
+                )
+
+    def _bury(self, job: Placed) -> None:
+        self._condemned.pop((job.job_id, job.attempt), None)
+        # A child that ended well has said so itself, and this changes nothing.
+        if self.store.finish(job.job_id, job.attempt, "crashed", error=_death(job.exit_code)):
+            logger.warning("job %d, attempt %d: %s", job.job_id, job.attempt, _death(job.exit_code))
+
+    def _obey(self, alive: dict[tuple[int, int], Placed]) -> None:
+        if not alive:
+            return
+        wanted = {(job_id, attempt): wants for job_id, attempt, wants in self.store.running()}
+        now = time.monotonic()
+        for key in alive:
+            if wanted.get(key, "superseded") in ("run", "pause"):
+                self._condemned.pop(key, None)
+            elif now - self._condemned.setdefault(key, now) > GRACE_SECONDS:
+                self.engine.stop(*key)
+
+    def _housekeeping(self) -> None:
+        now = time.monotonic()
+        if now - self._beaten_at > BEAT_SECONDS:
+            self._beaten_at = now
+            self.store.beat(self._worker())
+            for job_id, attempt in self.store.expire_leases():
+                logger.warning("job %d, attempt %d: its lease expired", job_id, attempt)
+                self.engine.stop(job_id, attempt)
+        if now - self._swept_at > SWEEP_SECONDS:
+            self._swept_at = now
+            checkpoints.sweep(self.store)
+
+    def _worker(self) -> Worker:
+        return Worker(
+            id=self.worker_id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            slots=self.engine.slots(),
+            device=settings.device(),
+            started_at=self.started_at,
+            heartbeat_at=time.time(),
+        )
+
+    def _close(self) -> None:
+        alive = [job for job in self.engine.list() if job.exit_code is None]
+        for job in alive:
+            self.engine.stop(job.job_id, job.attempt)
+        for job in alive:
+            self.store.finish(job.job_id, job.attempt, "released")
+        sentinels = [job.sentinel for job in alive if job.sentinel is not None]
+        deadline = time.monotonic() + 2.0
+        while sentinels and time.monotonic() < deadline:
+            for ended in wait(sentinels, 0.1):
+                sentinels.remove(ended)  # type: ignore[arg-type]
+        self.store.leave(self.worker_id)
+
+
+def _death(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"The training process was killed by signal {-exit_code} ({signal.Signals(-exit_code).name})"
+    return f"The training process ended with exit code {exit_code}"

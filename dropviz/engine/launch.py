@@ -1,0 +1,111 @@
+"""Starting an engine process beside the one that needs it, and keeping it: it ends when its keeper ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from typing import IO
+
+from dropviz import settings
+from dropviz.engine import lock
+
+SUPERVISED = "DROPVIZ_SUPERVISED"  # set by ``dropviz serve``, which keeps the engine itself
+LOOK_SECONDS = 1.0
+LONGEST_PAUSE = 30.0
+LOG_BYTES = 2**20
+
+
+class EngineKeeper:
+    """Sees to it that some engine serves the data directory, with one of its own where nobody else has any.
+
+    The engine holds the read end of a pipe; it ends as soon as this process does, even by kill -9.
+
+    Args:
+        log: Where the engine's messages go; by default ``engine.log`` in the data directory.
+    """
+
+    def __init__(self, log: IO[bytes] | int | None = None) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self._log = log
+        self._lifeline, self._write_end = os.pipe()  # neither is inherited unless it is passed by name
+        self._started_at, self._pause = float("-inf"), 0.0
+        self.deaths = 0  # engines in a row that ended soon after their start
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def ensure(self) -> None:
+        """Start an engine if none runs; wait longer each time it ends at once."""
+        if self.process is not None and self.process.poll() is None:
+            return
+        if os.environ.get(SUPERVISED) or lock.engine_runs():
+            return
+        lived = time.monotonic() - self._started_at
+        if lived < self._pause:
+            return
+        early = self.process is not None and lived < LONGEST_PAUSE
+        self.deaths = self.deaths + 1 if early else 0
+        self._pause = min(LONGEST_PAUSE, max(0.5, 2 * self._pause)) if early else 0.5
+        self._start()
+
+    def keep(self) -> None:
+        """Look after the engine from a thread, until ``close``."""
+        self._thread = threading.Thread(target=self._keep, name="engine keeper", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the engine that was started here, if any; its jobs are queued again."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        for end in (self._lifeline, self._write_end):
+            os.close(end)
+
+    def _keep(self) -> None:
+        while not self._closing.is_set():
+            self.ensure()
+            self._closing.wait(LOOK_SECONDS)
+
+    def _start(self) -> None:
+        command = [sys.executable, "-m", "dropviz.engine", "--lifeline", str(self._lifeline)]
+        log = self._log if self._log is not None else _open_log()
+        try:
+            self.process = subprocess.Popen(
+                command,
+                pass_fds=[self._lifeline],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in the terminal is for us; we end the engine in order
+            )
+        finally:
+            if self._log is None and not isinstance(log, int):
+                log.close()
+        self._started_at = time.monotonic()
+
+
+def start_engine_if_none() -> EngineKeeper:
+    """Keep an engine for as long as this process lives, unless ``dropviz serve`` or another process has one.
+
+    Returns:
+        The keeper; call its ``close`` at the end.
+    """
+    keeper = EngineKeeper()
+    keeper.keep()
+    return keeper
+
+
+def _open_log() -> IO[bytes]:
+    path = settings.data_dir() / "engine.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    longest = path.exists() and path.stat().st_size > LOG_BYTES
+    return path.open("wb" if longest else "ab")

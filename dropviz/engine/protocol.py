@@ -1,0 +1,42 @@
+"""What the dispatcher asks of an engine: four verbs. An engine places work; the store knows everything else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from dropviz.store import Claim
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """A job that an engine runs, or has seen end.
+
+    ``sentinel`` becomes readable when the process ends; ``exit_code`` is None until then.
+    """
+
+    job_id: int
+    attempt: int
+    pid: int | None
+    sentinel: int | None
+    exit_code: int | None
+
+
+class Engine(Protocol):
+    """Places jobs in processes, on this machine or on others."""
+
+    def slots(self) -> int:
+        """How many jobs it runs at once; 0 while it cannot take any yet."""
+        ...
+
+    def submit(self, claim: Claim) -> None:
+        """Start a claimed job in a process of its own."""
+        ...
+
+    def stop(self, job_id: int, attempt: int) -> None:
+        """Kill the job's process, if it still runs; it is listed as ended afterwards."""
+        ...
+
+    def list(self) -> list[Placed]:
+        """The jobs that run, and once each of those that ended since the last call."""
+        ...

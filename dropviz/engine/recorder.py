@@ -1,0 +1,149 @@
+"""The thread that writes for a child: points, heartbeats, checkpoints, the end. Training never waits for the store.
+
+Everything goes through one queue, so a checkpoint is published only after the points that came before it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback as tracebacks
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dropviz.engine import checkpoints
+from dropviz.store import Claim, Point, SnapshotRow, Store, StoreError
+from dropviz.store.records import Orders, Outcome
+
+FLUSH_SECONDS = 0.15
+ORDERS_SECONDS = 0.04  # how often it asks whether the job is to stop: a small read
+HEARTBEAT_SECONDS = 1.0
+EXIT_SUPERSEDED = 3
+EXIT_NO_STORE = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Records of one evaluation point."""
+
+    records: Sequence[Point | SnapshotRow]
+    step: int
+    steps_per_second: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How an attempt ends."""
+
+    outcome: Outcome
+    error: str | None = None
+    traceback: str | None = None
+
+
+class Recorder:
+    """Writes what the training thread hands over, and learns what is wanted of the job.
+
+    ``wants`` is the latest order; the thread obeys ``stop`` itself, by ending the process.
+    """
+
+    def __init__(self, store: Store, claim: Claim, wants: Orders) -> None:
+        self.store, self.job_id, self.attempt, self.wants = store, claim.job_id, claim.attempt, wants
+        self._items: list[Progress | checkpoints.Checkpoint | Ending] = []
+        self._changed = threading.Condition()
+        self._beaten_at = time.monotonic()
+        self._flushed_at = float("-inf")
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def put(self, item: Progress | checkpoints.Checkpoint | Ending) -> None:
+        """Hand over records, a checkpoint, or the end; returns at once."""
+        with self._changed:
+            self._items.append(item)
+            self._changed.notify()
+
+    def end(self, ending: Ending) -> None:
+        """Hand over the end and wait until all is written."""
+        self.put(ending)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._turn():
+                pass
+        except (
+            StoreError,
+            OSError,
+        ):  # nothing can be recorded any more, not even why: the engine tries again
+            tracebacks.print_exc(file=sys.stderr)
+            sys.stderr.flush()
+            os._exit(EXIT_NO_STORE)
+
+    def _turn(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(self._is_due, timeout=ORDERS_SECONDS)
+            items: list[Progress | checkpoints.Checkpoint | Ending] = []
+            if self._is_due():
+                items, self._items = self._items, []
+                self._flushed_at = time.monotonic()
+        if self._write(items):
+            return True
+        self._obey()
+        return False
+
+    def _is_due(self) -> bool:
+        """Whether to write what waits: every so often, but an end waits for nothing."""
+        if not self._items:
+            return False
+        rested = time.monotonic() - self._flushed_at >= FLUSH_SECONDS
+        return rested or any(isinstance(item, Ending) for item in self._items)
+
+    def _write(self, items: Sequence[Progress | checkpoints.Checkpoint | Ending]) -> bool:
+        waiting: list[Progress] = []
+        for item in items:
+            if isinstance(item, Progress):
+                waiting.append(item)
+                continue
+            self._append(waiting, durable=True)
+            waiting = []
+            self._leave_if_superseded()
+            if isinstance(item, checkpoints.Checkpoint):
+                checkpoints.write(self.job_id, self.attempt, item)
+            else:
+                return self._finish(item)
+        if waiting or time.monotonic() - self._beaten_at > HEARTBEAT_SECONDS:
+            self._append(waiting)
+        else:
+            self.wants = self.store.orders(self.job_id, self.attempt)
+        return False
+
+    def _append(self, waiting: Sequence[Progress], *, durable: bool = False) -> None:
+        last = waiting[-1] if waiting else None
+        self.wants = self.store.append(
+            self.job_id,
+            self.attempt,
+            [record for item in waiting for record in item.records],
+            step=last.step if last else None,
+            steps_per_second=last.steps_per_second if last else None,
+            durable=durable,
+        )
+        self._beaten_at = time.monotonic()
+
+    def _finish(self, ending: Ending) -> bool:
+        self.store.finish(
+            self.job_id, self.attempt, ending.outcome, error=ending.error, traceback=ending.traceback
+        )
+        if ending.outcome in ("done", "failed"):
+            checkpoints.remove(self.job_id)
+        return True
+
+    def _obey(self) -> None:
+        self._leave_if_superseded()
+        if self.wants == "stop":
+            self._finish(Ending(outcome="stopped"))
+            os._exit(0)
+
+    def _leave_if_superseded(self) -> None:
+        if self.wants == "superseded":
+            os._exit(EXIT_SUPERSEDED)

@@ -1,0 +1,69 @@
+"""Engines as processes: one a data directory, and nothing outlives what it belongs to."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+from dropviz.experiment import ExperimentSpec
+
+KEEPER = """
+import time
+from dropviz.engine import start_engine_if_none
+keeper = start_engine_if_none()
+time.sleep(600)
+"""
+
+
+def test_killing_the_engine_leaves_no_orphan_and_the_next_one_finishes(
+    house,
+    endless: ExperimentSpec,
+    tiny: ExperimentSpec,
+    wait_for: Callable,
+    alive: Callable,
+    family: Callable,
+) -> None:
+    engine = house.start("-m", "dropviz.engine")
+    view_id = house.store.submit(endless)
+    child = house.running_pid(view_id)
+    processes = family(engine.pid)
+    assert child in processes
+    engine.kill()
+    engine.communicate(timeout=10)
+    wait_for(lambda: not any(alive(pid) for pid in processes), "all are gone", 10)
+    assert house.job(view_id).state == "running"  # as the store knew it last
+    successor = house.start("-m", "dropviz.engine")
+    house_pid = house.running_pid(view_id)
+    wait_for(
+        lambda: house.job(view_id).attempt == 2 and house.job(view_id).pid not in (None, child), "resumed"
+    )
+    processes = family(successor.pid)
+    assert house_pid
+    second = house.start("-m", "dropviz.engine")
+    _, complaint = second.communicate(timeout=30)
+    assert second.returncode == 1
+    assert f"already (process {successor.pid})" in complaint
+    successor.terminate()
+    successor.communicate(timeout=20)
+    wait_for(lambda: not any(alive(pid) for pid in processes), "all are gone", 10)
+    assert house.job(view_id).state == "queued"
+    assert house.store.workers() == []
+
+
+def test_a_keeper_replaces_an_engine_that_dies_and_takes_it_along_when_it_is_killed(
+    house, endless: ExperimentSpec, wait_for: Callable, alive: Callable, family: Callable
+) -> None:
+    keeper = house.start("-c", KEEPER)
+    view_id = house.store.submit(endless)
+    first = house.running_pid(view_id)
+    (engine,) = [worker.pid for worker in house.store.workers()]
+    os.kill(engine, signal.SIGKILL)
+    wait_for(
+        lambda: house.job(view_id).attempt == 2 and house.job(view_id).pid not in (None, first), "resumed"
+    )
+    processes = family(keeper.pid)
+    assert house.job(view_id).pid in processes
+    keeper.kill()
+    keeper.communicate(timeout=10)
+    wait_for(lambda: not any(alive(pid) for pid in processes), "all are gone", 10)
