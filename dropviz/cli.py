@@ -1,0 +1,112 @@
+"""The ``dropviz`` command: run an experiment headless, serve the dashboard, list the presets.
+
+Commands import what they need when they run, so that ``dropviz --help`` is there at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+if TYPE_CHECKING:
+    from dropviz.experiment import ExperimentSpec
+
+BAD_INPUT = 2
+STOPPED = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Take dropout apart while it trains: its explicit regularizer and its implicit gradient noise.",
+)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Entry point of the command. Exits with 0 done, 1 a job failed, 2 bad input, 130 stopped."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except TyperException as error:
+        _complain(error.format_message())
+        code = BAD_INPUT
+    except ValueError as error:
+        _complain(str(error))
+        code = BAD_INPUT
+    except (KeyboardInterrupt, typer.Abort):
+        code = STOPPED
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@app.command()
+def run(
+    spec: Annotated[Path | None, typer.Argument(metavar="[SPEC.toml]", help="A spec file.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="A preset instead of a file; see `dropviz presets`.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a setting, such as p=0.2 or train.steps=500."
+        ),
+    ] = None,
+    arms: Annotated[str | None, typer.Option(metavar="A,B,…", help="The arms, such as none,dropout.")] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="N", help="The number of seeds.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("dropviz-out"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Compute anew, whatever is cached.")] = False,
+) -> int:
+    """Run an experiment and write summary.json, points.parquet and spec.json."""
+    from dropviz.experiment import check_budget
+    from dropviz.headless import run_experiment
+
+    chosen = _chosen(spec, preset)
+    changes = list(settings or [])
+    changes += [f"arms={[arm.strip() for arm in arms.split(',')]}"] if arms is not None else []
+    changes += [f"seeds={seeds}"] if seeds is not None else []
+    chosen = chosen.with_settings(changes)
+    check_budget(chosen)
+    return run_experiment(chosen, out, fresh=fresh)
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the page.")] = 8501,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; 0.0.0.0 is everybody's.")
+    ] = "127.0.0.1",
+) -> int:
+    """Serve the dashboard, with its engine, until Ctrl-C."""
+    from dropviz.serve import serve as supervise
+
+    return supervise(host, port)
+
+
+@app.command()
+def presets() -> int:
+    """List the presets."""
+    from dropviz.experiment import preset, preset_names
+
+    for name in preset_names():
+        spec = preset(name)
+        typer.echo(f"{name}: {spec.title()} · {len(spec.arms)} arms · {spec.seeds} seeds")
+    return 0
+
+
+def _chosen(path: Path | None, name: str | None) -> ExperimentSpec:
+    from dropviz.experiment import load_toml, preset
+
+    if path is not None and name is not None:
+        raise ValueError(f"Both {str(path)!r} and --preset {name} are given: give one of them.")
+    if path is None and name is None:
+        raise ValueError("No experiment is given: name a SPEC.toml, or --preset noisy-digits.")
+    return preset(name) if name is not None else load_toml(str(path))
+
+
+def _complain(sentence: str) -> None:
+    print(f"dropviz: {sentence}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

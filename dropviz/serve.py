@@ -1,0 +1,122 @@
+"""``dropviz serve``: the engine and the page, each restarted when it dies, both gone when this process is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from dropviz import settings
+from dropviz.engine import EngineKeeper
+from dropviz.engine.launch import SUPERVISED
+from dropviz.engine.lifeline import death_signal
+from dropviz.store import Store
+
+LOOK_SECONDS = 0.2
+LONGEST_PAUSE = 30.0
+PATIENCE_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+def serve(host: str, port: int) -> int:
+    """Serve until SIGINT or SIGTERM; returns the exit code.
+
+    Raises:
+        ValueError: app.py is not there, the port is taken, or the store or a setting is not usable.
+    """
+    script = find_app()
+    _check_port(host, port)
+    settings.slots(), settings.device()
+    Store.open().close()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s serve: %(message)s", datefmt="%H:%M:%S")
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    keeper, page = EngineKeeper(log=sys.stderr.fileno()), _Page(script, host, port)
+    try:
+        while not stopping.is_set():
+            keeper.ensure()
+            page.ensure()
+            stopping.wait(LOOK_SECONDS)
+    finally:
+        page.close()
+        keeper.close()
+    return 0
+
+
+def find_app() -> Path:
+    """The script that streamlit runs: app.py, beside the package.
+
+    Raises:
+        ValueError: It is not there.
+    """
+    path = Path(__file__).resolve().parent.parent / "app.py"
+    if not path.is_file():
+        raise ValueError(
+            f"{path} is not there: install DropViz from its repository with pip install -e . and serve that."
+        )
+    return path
+
+
+class _Page:
+    """The streamlit process. The kernel ends it with us, so that a kill -9 leaves nothing behind."""
+
+    def __init__(self, script: Path, host: str, port: int) -> None:
+        options = {"server.address": host, "server.port": port, "server.headless": "true"}
+        self.command = [sys.executable, "-m", "streamlit", "run", str(script)]
+        self.command += [part for key, value in options.items() for part in (f"--{key}", str(value))]
+        self.folder = script.parent  # streamlit reads .streamlit/config.toml where it is started
+        self.process: subprocess.Popen[bytes] | None = None
+        self._started_at, self._pause = float("-inf"), 0.0
+
+    def ensure(self) -> None:
+        """Start it, or start it again if it died, after a growing pause."""
+        if self.process is not None and self.process.poll() is None:
+            return
+        lived = time.monotonic() - self._started_at
+        if lived < self._pause:
+            return
+        if self.process is not None:
+            logger.warning("the page ended with exit code %s; starting it again", self.process.returncode)
+        self._pause = 0.5 if lived > LONGEST_PAUSE else min(LONGEST_PAUSE, max(0.5, 2 * self._pause))
+        # The thread that starts it must live as long as we do: this is the main thread.
+        self.process = subprocess.Popen(
+            self.command,
+            cwd=self.folder,
+            env=os.environ | {SUPERVISED: "1"},
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=death_signal(),  # safe: no other thread runs here, and it only calls prctl
+        )
+        self._started_at = time.monotonic()
+
+    def close(self) -> None:
+        """End it in order, and by force if it takes long."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def _check_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = error.strerror or error
+            raise ValueError(
+                f"Port {port} on {host} cannot be used ({reason}): choose another with --port."
+            ) from None
