@@ -1,0 +1,32 @@
+"""The explicit regularizer R: by its definition (Monte Carlo over masks) against the analytic R_approx."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from dropviz.charts.chart import Chart, Subject
+from dropviz.charts.traces import curves, over_steps, points
+
+
+def _figure(subject: Subject) -> go.Figure:
+    sampled = [
+        points(
+            arm,
+            "regularizer/monte_carlo",
+            "regularizer/monte_carlo_se",
+            name=f"{arm}: R by {subject.masks} masks",
+        )
+        for arm in subject.arms
+    ]
+    return over_steps([*curves(subject, "term/explicit"), *sampled], subject, y="R", log=True)
+
+
+chart = Chart(
+    name="regularizer",
+    place=50,
+    title="Explicit regularizer R",
+    subtitle=lambda subject: f"Lines: analytic. Open markers: by definition, {subject.masks} masks ± s.e.",
+    figure=_figure,
+    metrics=("term/explicit", "regularizer/monte_carlo", "regularizer/monte_carlo_se"),
+    log=True,
+)

@@ -1,0 +1,100 @@
+"""How an arm looks, everywhere: one colour, dash and marker for each name (Okabe and Ito's palette), light and dark."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Mode = Literal["light", "dark"]
+FONT = "'Source Sans', 'Source Sans Pro', 'Segoe UI', system-ui, sans-serif"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmStyle:
+    """Colours on a light and on a dark page, a dash and a marker: together they tell the arms apart without any one of them."""
+
+    light: str
+    dark: str
+    dash: str
+    marker: str
+
+    def color(self, mode: Mode = "light") -> str:
+        """The colour in this mode."""
+        return self.light if mode == "light" else self.dark
+
+
+_FAMILIES = {
+    "none": ArmStyle(light="#6b7280", dark="#a8b0bc", dash="dot", marker="circle"),
+    "dropout": ArmStyle(light="#0072b2", dark="#4d9fe6", dash="solid", marker="diamond"),
+    "dropout-k": ArmStyle(light="#56b4e9", dark="#a5dbff", dash="dash", marker="square"),
+    "mask-noise": ArmStyle(light="#009e73", dark="#2fc79c", dash="dashdot", marker="triangle-up"),
+    "explicit": ArmStyle(light="#e69f00", dark="#f3b63f", dash="longdash", marker="cross"),
+    "implicit": ArmStyle(light="#cc79a7", dark="#e3a1c6", dash="3px,3px", marker="x"),
+    "explicit+implicit": ArmStyle(
+        light="#d55e00", dark="#ff8b50", dash="longdashdot", marker="triangle-down"
+    ),
+}
+_OTHER = ArmStyle(light="#3f3f46", dark="#d4d4d8", dash="6px,2px,2px,2px", marker="star")
+# Several k in one experiment: the colour stays, dash and marker tell them apart; k = 8 has the family's own.
+_MANY_K = {
+    2: ("2px,4px", "pentagon"),
+    4: ("5px,3px", "hexagon"),
+    16: ("12px,4px", "star-square"),
+    32: ("16px,4px,4px,4px", "hourglass"),
+}
+
+_OTHER_K = (
+    ("9px,3px", "star"),
+    ("4px,2px,1px,2px", "bowtie"),
+    ("10px,2px,2px,2px,2px,2px", "star-diamond"),
+    ("1px,5px", "hexagram"),
+    ("14px,2px", "diamond-tall"),
+)
+
+
+def arm_style(arm: str) -> ArmStyle:
+    """The look of an arm, by its name alone, so that it is the same in every chart and experiment."""
+    match = re.fullmatch(r"dropout-(\d+)(\+mask-noise)?", arm)
+    if match is None:
+        return _FAMILIES.get(arm, _OTHER)
+    family = _FAMILIES["mask-noise" if match[2] else "dropout-k"]
+    k = int(match[1])
+    look = (family.dash, family.marker) if k == 8 else _MANY_K.get(k, _OTHER_K[k % len(_OTHER_K)])
+    dash, marker = look
+    return ArmStyle(light=family.light, dark=family.dark, dash=dash, marker=marker)
+
+
+def translucent(color: str, alpha: float) -> str:
+    """``#rrggbb`` as ``rgba(…)``."""
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha})"
+
+
+def template(mode: Mode = "light") -> dict[str, Any]:
+    """The plotly template: quiet axes on a transparent ground, text large enough for a projector."""
+    ink, quiet, grid = (
+        ("#1c232d", "#4b5563", "#e8ebef") if mode == "light" else ("#e8eaed", "#b3bac5", "#2b323d")
+    )
+    axis = {
+        "gridcolor": grid,
+        "linecolor": grid,
+        "zeroline": False,
+        "automargin": True,
+        "tickfont": {"size": 13, "color": quiet},
+        "title": {"font": {"size": 14, "color": quiet}, "standoff": 8},
+    }
+    hover = {"bgcolor": "#ffffff" if mode == "light" else "#1d232c", "font": {"size": 13, "color": ink}}
+    layout = {
+        "font": {"family": FONT, "size": 14, "color": ink},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "xaxis": axis,
+        "yaxis": axis,
+        "hoverlabel": hover | {"bordercolor": grid},
+        "hovermode": "closest",
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "font": {"size": 13}},
+        "annotationdefaults": {"font": {"size": 13, "color": quiet}, "showarrow": False},
+        "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
+    }
+    return {"layout": layout}

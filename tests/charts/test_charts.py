@@ -1,0 +1,259 @@
+"""What every chart keeps to: names, axes, looks, and traces that say what fills them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from dropviz.charts import Chart, Subject, arm_style, charts, template
+from dropviz.charts.style import Mode
+from dropviz.experiment import preset
+from dropviz.strategies import examples
+
+ARMS = tuple(examples())
+SUBJECTS = {
+    "digits": Subject(arms=ARMS, seeds=8, steps=1500, masks=16, extent=None, data="digits"),
+    "one seed": Subject(arms=("none", "dropout"), seeds=1, steps=40, masks=4, extent=None, data="digits"),
+    "plane": Subject(
+        arms=ARMS,
+        seeds=3,
+        steps=99,
+        masks=4,
+        extent=(-1, 3, -2, 0),
+        data="two-moons",
+        examples=((0.0, -1.0, 0), (1.0, -1.5, 1), (2.0, -0.5, 0)),
+    ),
+    "one arm": Subject(arms=("explicit",), seeds=2, steps=1, masks=2, extent=(0, 1, 0, 1), data="two-moons"),
+}
+ROLES = {"line", "band", "points", "seeds", "mean", "effect", "effect-label", "surface", "examples"}
+SHARED = {"effect", "effect-label", "examples"}  # of no arm in particular
+PLAIN_DASHES = {"solid", "dot", "dash", "longdash", "dashdot", "longdashdot"}
+
+
+@pytest.fixture(params=charts(), ids=lambda chart: chart.name)
+def chart(request: pytest.FixtureRequest) -> Chart:
+    return request.param
+
+
+@pytest.fixture(params=SUBJECTS.values(), ids=SUBJECTS.keys())
+def subject(request: pytest.FixtureRequest) -> Subject:
+    return request.param
+
+
+def named(name: str) -> Chart:
+    (found,) = (chart for chart in charts() if chart.name == name)
+    return found
+
+
+def axes(figure: go.Figure) -> Iterator[tuple[str, Any]]:
+    for name in figure.layout:
+        if re.fullmatch(r"[xy]axis\d*", name) and figure.layout[name].to_plotly_json():
+            yield name, figure.layout[name]
+
+
+def trace_of(figure: go.Figure, **meta: Any) -> Any:
+    (found,) = (trace for trace in figure.data if meta.items() <= trace.meta.items())
+    return found
+
+
+def test_names_and_places_are_unique_and_charts_come_in_order_of_their_places() -> None:
+    found = charts()
+    assert len({chart.name for chart in found}) == len(found) >= 8
+    places = [chart.place for chart in found]
+    assert places == sorted(set(places))
+
+
+def test_every_trace_says_its_role_and_its_arm(chart: Chart, subject: Subject) -> None:
+    figure = chart.figure(subject)
+    assert figure.data
+    for trace in figure.data:
+        assert trace.meta["role"] in ROLES
+        assert ("arm" not in trace.meta) == (trace.meta["role"] in SHARED)
+        assert trace.meta.get("arm", subject.arms[0]) in subject.arms
+        assert trace.name
+
+
+def test_every_arm_is_in_every_chart_but_penalties(chart: Chart, subject: Subject) -> None:
+    assert {trace.meta.get("arm") for trace in chart.figure(subject).data} >= set(subject.arms)
+
+
+def test_the_metrics_that_a_chart_reads_are_those_of_its_traces(chart: Chart) -> None:
+    metas = [trace.meta for trace in chart.figure(SUBJECTS["plane"]).data]
+    assert set(chart.metrics) == {meta[key] for meta in metas for key in ("metric", "error") if key in meta}
+
+
+def test_axes_have_titles(chart: Chart, subject: Subject) -> None:
+    found = dict(axes(chart.figure(subject)))
+    assert {"xaxis", "yaxis"} <= found.keys()
+    for name, axis in found.items():
+        # The ladder's rows are named by their ticks.
+        assert axis.title.text or (chart.name == "ladder" and name == "yaxis" and axis.ticktext)
+
+
+def test_charts_of_metrics_span_the_whole_run_from_the_start(subject: Subject) -> None:
+    for chart in charts():
+        axis = chart.figure(subject).layout.xaxis
+        if chart.metrics:
+            assert (axis.title.text, tuple(axis.range)) == ("step", (0, subject.steps))
+        else:
+            assert axis.title.text != "step"
+
+
+def test_headings_say_something(chart: Chart, subject: Subject) -> None:
+    assert chart.title
+    assert chart.subtitle(subject)
+
+
+def test_a_skeleton_is_json_and_holds_no_data_yet(chart: Chart, subject: Subject) -> None:
+    text = chart.figure(subject).to_json()
+    for trace in json.loads(text)["data"]:
+        if trace["meta"]["role"] == "examples":
+            continue  # the training points are known before any training
+        assert not trace.get("x")
+        assert not trace.get("y")
+        assert "z" not in trace
+
+
+def test_the_scale_that_a_chart_starts_with_is_that_of_its_value_axes(chart: Chart, subject: Subject) -> None:
+    kinds = {axis.type for name, axis in axes(chart.figure(subject)) if name.startswith("y")}
+    assert kinds == {{True: "log", False: "linear", None: None}[chart.log]}
+
+
+def test_an_arm_has_one_colour_one_dash_and_one_marker_everywhere() -> None:
+    looks: dict[str, set[tuple[str, str, str]]] = {arm: set() for arm in ARMS}
+    penalties = set()
+    for chart in charts():
+        for trace in chart.figure(SUBJECTS["plane"]).data:
+            role, arm = trace.meta["role"], trace.meta.get("arm")
+            if role in ("line", "points", "mean"):
+                symbol, dash = trace.marker.symbol.removesuffix("-open"), trace.line.dash
+                if (
+                    dash == "1px,3px"
+                ):  # what belongs to an arm without being its curve: penalty, analytic noise
+                    penalties.add(trace.meta["metric"])
+                    dash = arm_style(arm).dash
+                looks[arm].add((trace.marker.color, dash, symbol))
+    for arm, look in looks.items():
+        style = arm_style(arm)
+        assert look == {(style.light, style.dash, style.marker)}
+    assert penalties == {"train/penalty", "noise/analytic"}
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_neighbouring_arms_have_colours_that_can_be_told_apart(mode: Mode) -> None:
+    for one, other in combinations(ARMS, 2):
+        lab = [lightness_and_hue(arm_style(arm).color(mode)) for arm in (one, other)]
+        assert np.linalg.norm(lab[0] - lab[1]) > 15, (one, other)
+
+
+def lightness_and_hue(color: str) -> np.ndarray:
+    """CIE L*a*b* of ``#rrggbb``: equal distances look about equally different."""
+    rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = to_xyz @ linear / np.array([0.9505, 1.0, 1.089])
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def test_dash_and_marker_each_tell_the_arms_of_the_menu_apart() -> None:
+    styles = [arm_style(arm) for arm in ARMS]
+    assert len({style.dash for style in styles}) == len({style.marker for style in styles}) == len(ARMS)
+
+
+@pytest.mark.parametrize("k", [2, 3, 4, 5, 16, 32, 64])
+def test_another_k_looks_different_from_k_8(k: int) -> None:
+    for ending in ("", "+mask-noise"):
+        one, other = arm_style(f"dropout-{k}{ending}"), arm_style(f"dropout-8{ending}")
+        assert (one.dash, one.marker) != (other.dash, other.marker)
+
+
+def test_dashes_are_such_as_plotly_and_svg_know() -> None:
+    for arm in (*ARMS, "dropout-2", "dropout-32", "anything"):
+        dash = arm_style(arm).dash
+        assert dash in PLAIN_DASHES or re.fullmatch(r"\d+px(,\d+px)+", dash)
+
+
+def test_a_chart_looks_the_same_whatever_else_is_compared(chart: Chart) -> None:
+    alone = chart.figure(Subject.of(preset("noisy-digits").with_settings(['arms=["explicit"]', "seeds=3"])))
+    for trace in chart.figure(SUBJECTS["plane"]).data:
+        if trace.meta.get("arm") == "explicit" and trace.meta["role"] in ("line", "mean", "points"):
+            twin = trace_of(alone, **{k: v for k, v in trace.meta.items() if k in ("arm", "metric", "role")})
+            assert (trace.marker.color, trace.line.dash) == (twin.marker.color, twin.line.dash)
+
+
+def test_only_planar_data_has_boundaries(subject: Subject) -> None:
+    shown = {chart.name for chart in charts() if chart.shown(subject)}
+    assert ("boundary" in shown) == (subject.extent is not None)
+    assert {"ladder", "loss", "accuracy", "curvature"} <= shown
+
+
+def test_a_band_says_what_it_is_of() -> None:
+    bands = {name: subject.band for name, subject in SUBJECTS.items()}
+    assert bands["digits"] == "95 % t interval, 8 seeds"
+    assert (bands["one seed"], bands["one arm"]) == ("1 seed: anecdote", "2 seeds: anecdote")
+
+
+def test_a_ladder_of_an_anecdote_does_not_speak_of_an_interval() -> None:
+    for name in ("one seed", "one arm"):
+        assert "interval" not in named("ladder").subtitle(SUBJECTS[name])
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_the_template_is_one_that_plotly_takes_and_lets_the_page_shine_through(mode: Mode) -> None:
+    layout = go.layout.Template(template(mode)).layout
+    assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
+    assert layout.font.size >= 14
+    json.dumps(template(mode))
+
+
+def test_ink_is_dark_on_light_and_light_on_dark() -> None:
+    light, dark = (
+        lightness_and_hue(template(mode)["layout"]["font"]["color"])[0] for mode in ("light", "dark")
+    )
+    assert light < 20
+    assert dark > 80
+
+
+# Decision boundaries.
+
+
+def test_each_boundary_shows_the_training_points_of_its_own_picture_by_class() -> None:
+    figure = named("boundary").figure(SUBJECTS["plane"])
+    surfaces = [trace for trace in figure.data if trace.meta["role"] == "surface"]
+    for surface in surfaces:
+        shown = [t for t in figure.data if t.meta["role"] == "examples" and t.xaxis == surface.xaxis]
+        assert [trace.yaxis for trace in shown] == [surface.yaxis] * 2
+        assert [(trace.x, trace.y) for trace in shown] == [((0.0, 2.0), (-1.0, -0.5)), ((1.0,), (-1.5,))]
+        assert len({trace.marker.symbol for trace in shown}) == 2
+
+
+def test_the_training_points_are_those_of_the_first_seed() -> None:
+    spec = preset("noisy-digits").with_settings(["data=two-moons", "first_seed=3"])
+    splits, subject = spec.data.load(3), Subject.of(spec)
+    assert [label for *_, label in subject.examples] == splits.y_train.tolist()
+    np.testing.assert_allclose([[x, y] for x, y, _ in subject.examples], splits.x_train, atol=1e-3)
+    assert Subject.of(preset("noisy-digits")).examples == ()
+
+
+def test_each_boundary_has_its_own_axes_that_do_not_overlap() -> None:
+    figure = named("boundary").figure(SUBJECTS["plane"])
+    boxes = [
+        (
+            *figure.layout[t.xaxis.replace("x", "xaxis")].domain,
+            *figure.layout[t.yaxis.replace("y", "yaxis")].domain,
+        )
+        for t in figure.data
+        if t.meta["role"] == "surface"
+    ]
+    for (l1, r1, b1, t1), (l2, r2, b2, t2) in combinations(boxes, 2):
+        assert r1 <= l2 or r2 <= l1 or t1 <= b2 or t2 <= b1
+    assert all(0 <= value <= 1 for box in boxes for value in box)
+    assert [note.text for note in figure.layout.annotations] == list(ARMS)
