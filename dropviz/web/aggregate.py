@@ -1,0 +1,113 @@
+"""Points of several jobs into the rows of one experiment: mean and interval over an arm's seeds. No store, no web."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dropviz import analysis
+from dropviz.statistics import statistics
+from dropviz.store import Point
+
+MOST_POINTS = 1000
+DIGITS = 6
+STATISTICS = frozenset(metric for one in statistics() for metric in one.metrics)  # few points: all are kept
+LADDER_METRICS = ("validation/accuracy", "test/accuracy")
+
+Place = tuple[int, int]  # (job, position of the seed among the job's values)
+Row = tuple[int, int, int, float | None, float | None, float | None]
+
+
+class Aggregate:
+    """The rows of one experiment, in the order in which they became complete.
+
+    A row is there once all of its arm's seeds have reached its step, whichever jobs they run in.
+
+    Args:
+        places: Arm → where each of its seeds is found, in order of the seeds.
+        stride: Keep every so many evaluation points (see ``stride_of``).
+        interval: Steps between two evaluation points.
+        last_step: The last step, which is always kept.
+    """
+
+    def __init__(
+        self, places: Mapping[str, Sequence[Place]], *, stride: int, interval: int, last_step: int
+    ) -> None:
+        self.arms = list(places)
+        self.metrics: list[str] = []
+        self.rows: list[Row] = []
+        self.ladder: dict[str, dict[str, dict[int, np.ndarray]]] = {name: {} for name in LADDER_METRICS}
+        self._places = places
+        self._jobs = {arm: sorted({job for job, _ in found}) for arm, found in places.items()}
+        self._stride, self._interval, self._last_step = stride, interval, last_step
+        self._waiting: dict[tuple[str, str, int], dict[int, np.ndarray]] = {}
+
+    def add(self, job_id: int, points: Iterable[Point]) -> None:
+        """Take the new points of a job."""
+        arms = [arm for arm, jobs in self._jobs.items() if job_id in jobs]
+        for point in points:
+            if not self._kept(point):
+                continue
+            for arm in arms:
+                self._take(arm, job_id, point)
+
+    def _kept(self, point: Point) -> bool:
+        if point.name in STATISTICS or point.step == self._last_step:
+            return True
+        return point.step % (self._stride * self._interval) == 0
+
+    def _take(self, arm: str, job_id: int, point: Point) -> None:
+        key = (arm, point.name, point.step)
+        values = self._waiting.setdefault(key, {})
+        values[job_id] = point.values
+        if len(values) < len(self._jobs[arm]):
+            return
+        del self._waiting[key]
+        seeds = np.array([values[job][position] for job, position in self._places[arm]], dtype=np.float64)
+        self.rows.append(
+            (self.arms.index(arm), self._metric(point.name), point.step, *summary(point.name, seeds))
+        )
+        if point.name in self.ladder:
+            self.ladder[point.name].setdefault(arm, {})[point.step] = seeds
+
+    def _metric(self, name: str) -> int:
+        if name not in self.metrics:
+            self.metrics.append(name)
+        return self.metrics.index(name)
+
+
+def stride_of(evaluations: int) -> int:
+    """Keep every how many-th evaluation point, so that no series has more than ``MOST_POINTS``.
+
+    It depends on the spec alone, so a point that was kept stays.
+    """
+    return -(-(evaluations + 1) // MOST_POINTS)
+
+
+def summary(metric: str, seeds: np.ndarray) -> tuple[float | None, float | None, float | None]:
+    """Mean and 95 % t interval over seeds; of an estimator's standard errors, that of the mean over seeds."""
+    if metric.endswith("_se"):
+        return tidy(math.sqrt(float((seeds**2).sum())) / len(seeds)), None, None
+    found = analysis.mean_interval(seeds)
+    return tidy(found.estimate), tidy(found.lower), tidy(found.upper)
+
+
+def tidy(value: float | None) -> float | None:
+    """A number as it travels: a few digits, and null where it is not finite."""
+    if value is None or not math.isfinite(value):
+        return None
+    return float(f"{value:.{DIGITS}g}")
+
+
+def comparison_step(by_arm: Mapping[str, Mapping[int, Any]], last_step: int) -> int | None:
+    """The step at which arms are compared: the last one once any arm has reached it, else the latest common one.
+
+    Arms often train one after the other; the sentence must not compare a trained arm with one that just began.
+    """
+    latest = [max(steps) for steps in by_arm.values() if steps]
+    if not latest:
+        return None
+    return last_step if last_step in latest else min(latest)

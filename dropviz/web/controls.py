@@ -1,0 +1,104 @@
+"""Run, pause, step and stop: which of them can be pressed, and what they do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from dropviz.experiment import ExperimentSpec, SpecError, check_budget
+from dropviz.store import Experiment, UnknownExperiment
+from dropviz.store.records import Action
+from dropviz.web.live import store
+from dropviz.web.plain import plain
+from dropviz.web.visitor import visitor
+
+LIVE = ("queued", "running", "stalled", "paused")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enabled:
+    """Which buttons can be pressed."""
+
+    pause: bool
+    resume: bool
+    step: bool
+    stop: bool
+
+
+def enabled(state: str, mine: bool) -> Enabled:
+    """By the state of the experiment that is shown; only its owner controls it."""
+    return Enabled(
+        pause=mine and state in ("queued", "running", "stalled"),
+        resume=mine and state == "paused",
+        step=mine and state == "paused",
+        stop=mine and state in LIVE,
+    )
+
+
+def buttons(experiment: Experiment | None) -> bool:
+    """Draw the buttons for the experiment that is shown, if any; returns whether Run was pressed."""
+    state = experiment.state if experiment else "none"
+    mine = experiment is not None and experiment.owner == visitor()
+    can = enabled(state, mine)
+    view_id = experiment.id if experiment else ""
+    run = st.button(
+        "Run", key="run", type="primary", width="stretch", shortcut="Ctrl+Enter", icon=":material/play_arrow:"
+    )
+    first, second, third = st.columns([1.2, 1, 1], gap="small")
+    with first:
+        if state == "paused":
+            _button("Resume", "resume", "run", view_id, can.resume, "Go on from the checkpoint.")
+        else:
+            _button(
+                "Pause", "pause", "pause", view_id, can.pause, "Keep a checkpoint and free the slot. (P)", "P"
+            )
+    with second:
+        _button("Step", "step", "step", view_id, can.step, "Go on by one evaluation interval. (S)", "S")
+    with third:
+        _button("Stop", "stop", "stop", view_id, can.stop, "End it; what was computed is kept. (X)", "X")
+    if experiment is not None and not mine and state in LIVE:
+        st.caption(
+            "You are watching somebody else's run. Press Run to have it as your own; nothing is computed twice."
+        )
+    return run
+
+
+def _button(
+    label: str, key: str, action: Action, view_id: str, can: bool, help_: str, shortcut: str | None = None
+) -> None:
+    st.button(
+        label,
+        key=key,
+        help=help_,
+        disabled=not can,
+        width="stretch",
+        on_click=_request,
+        args=(view_id, action),
+        shortcut=shortcut,
+    )
+
+
+def _request(view_id: str, action: Action) -> None:
+    """Do it, unless it is not the visitor's or has ended in the meantime."""
+    try:
+        if store().experiment(view_id).owner == visitor():
+            store().request(view_id, action)
+    except UnknownExperiment:
+        return
+    except ValueError as error:
+        st.toast(plain(str(error)))
+
+
+def submit(table: dict[str, Any]) -> str:
+    """Check a form's table on the server and queue it; returns the view id.
+
+    Raises:
+        SpecError: One sentence about what cannot be run; nothing was queued.
+    """
+    if not table["arms"]:
+        raise SpecError("No arm is chosen: choose at least one, such as none and dropout.")
+    spec = ExperimentSpec.from_table(table)
+    check_budget(spec)
+    return store().submit(spec, owner=visitor())

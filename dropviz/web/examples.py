@@ -1,0 +1,76 @@
+"""Results that come with the program: ``example-<preset>`` is shown before anybody has run anything."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from dropviz.experiment import ExperimentSpec
+from dropviz.store import UnknownExperiment
+from dropviz.web.reader import Cursor
+
+PREFIX = "example-"
+EPOCH = "carried"
+
+
+class Example:
+    """A carried result: its spec, and the payload that the live route made of it when it was computed."""
+
+    def __init__(self, name: str, table: dict[str, Any]) -> None:
+        self.name = name
+        self.spec: ExperimentSpec = ExperimentSpec.from_table(table["spec"])
+        self.payload: dict[str, Any] = table["payload"] | {
+            "cursor": str(Cursor(EPOCH, len(table["payload"]["rows"]))),
+            "state": "example",
+            "progress": _progress(self.spec),
+        }
+        self._full = _json(self.payload | {"reset": True})
+        self._rest = _json(self.payload | {"reset": False, "rows": [], "surfaces": {}})
+
+    def read(self, cursor: Cursor | None) -> bytes:
+        """The payload past a cursor: all of it, or nothing new."""
+        known = cursor is not None and cursor.epoch == EPOCH
+        return self._rest if known else self._full
+
+
+def example_names() -> list[str]:
+    """The presets that have a carried result."""
+    folder = resources.files("dropviz") / "results"
+    if not folder.is_dir():
+        return []
+    return sorted(
+        entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json")
+    )
+
+
+@cache
+def example(view_id: str) -> Example:
+    """The carried result of ``example-<preset>``.
+
+    Raises:
+        UnknownExperiment: There is none.
+    """
+    name = view_id.removeprefix(PREFIX)
+    if name not in example_names():
+        raise UnknownExperiment(view_id)
+    path = resources.files("dropviz") / "results" / f"{name}.json"
+    return Example(name, json.loads(path.read_text("utf-8")))
+
+
+def _progress(spec: ExperimentSpec) -> dict[str, Any]:
+    total = spec.train.steps * len(spec.arms)
+    seeds = f"{spec.seeds} paired seeds" if spec.seeds > 1 else "1 seed"
+    nothing = ("steps_per_second", "eta_seconds", "device", "heartbeat_age")
+    return {
+        "fraction": 1.0,
+        "step": total,
+        "total": total,
+        "queue_position": 0,
+        "message": f"Pre-computed: {seeds}. Press Run for your own.",
+    } | dict.fromkeys(nothing)
+
+
+def _json(table: dict[str, Any]) -> bytes:
+    return json.dumps(table, separators=(",", ":"), allow_nan=False).encode()

@@ -1,0 +1,147 @@
+"""The Lab page: the form and the buttons on the left, the live board beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dropviz.experiment import ExperimentSpec, SpecError, preset, preset_names
+from dropviz.store import Experiment, UnknownExperiment
+from dropviz.web import examples
+from dropviz.web.board import board
+from dropviz.web.controls import buttons, submit
+from dropviz.web.forms import spec_form
+from dropviz.web.live import store
+from dropviz.web.plain import plain
+from dropviz.web.reader import shown_state
+
+
+def page() -> None:
+    """Draw the page for the experiment that the URL names, or for the example."""
+    view_id = _view_id()
+    experiment, problem = _experiment(view_id)
+    with st.sidebar:
+        table, messages, pressed = _left(experiment)
+    if pressed:
+        _run(table, messages)
+    if problem:
+        _unknown(problem)
+    elif experiment is not None:
+        board(experiment.id, experiment.spec, shown_state(experiment))
+    else:
+        _example()
+
+
+def _view_id() -> str | None:
+    """The run in the URL; coming back from another page, the last one of this session."""
+    named = st.query_params.get("run")
+    if named:
+        st.session_state["last_run"] = named
+        return named
+    last = st.session_state.get("last_run")
+    if last:
+        st.query_params["run"] = last
+    return last
+
+
+def _experiment(view_id: str | None) -> tuple[Experiment | None, str]:
+    if view_id is None:
+        return None, ""
+    try:
+        return store().experiment(view_id), ""
+    except UnknownExperiment as error:
+        return None, str(error)
+
+
+def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
+    source, start = _source(experiment)
+    names = preset_names()
+    st.selectbox(
+        "Preset",
+        names,
+        names.index(source.removeprefix("preset:")) if source.startswith("preset:") else None,
+        format_func=lambda name: name.replace("-", " ").capitalize(),
+        placeholder="As this experiment",
+        key=f"preset/{source}",
+        on_change=_choose_preset,
+        args=(f"preset/{source}",),
+    )
+    pressed = buttons(experiment)
+    messages = st.container()
+    table = spec_form(source, start)
+    messages.caption(_amount(table))
+    if experiment is not None:
+        st.button("Back to the example", type="tertiary", on_click=_forget, key="back")
+    return table, messages, pressed
+
+
+def _source(experiment: Experiment | None) -> tuple[str, ExperimentSpec]:
+    """Where the form starts from: what was chosen here last, else the experiment in the URL, else the first preset."""
+    if experiment is not None and st.session_state.get("form_run") != experiment.id:
+        st.session_state["form_run"] = experiment.id
+        st.session_state["form"] = f"run:{experiment.id}"
+    chosen = st.session_state.setdefault("form", f"preset:{preset_names()[0]}")
+    kind, _, name = chosen.partition(":")
+    if kind == "preset":
+        return chosen, preset(name)
+    try:
+        return chosen, store().experiment(name).spec
+    except UnknownExperiment:
+        fallback = f"preset:{preset_names()[0]}"
+        st.session_state["form"] = fallback
+        return fallback, preset(preset_names()[0])
+
+
+def _choose_preset(key: str) -> None:
+    if st.session_state.get(key):
+        st.session_state["form"] = f"preset:{st.session_state[key]}"
+
+
+def _amount(table: dict[str, Any]) -> str:
+    arms, seeds, steps = len(table["arms"]), table["seeds"] or 0, table["train"]["steps"] or 0
+    return f"{arms * seeds * steps:,} updates: {_count(arms, 'arm')} × {_count(seeds, 'seed')} × {_count(steps, 'step')}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def _run(table: dict[str, Any], messages: Any) -> None:
+    try:
+        view_id = submit(table)
+    except SpecError as error:
+        messages.error(plain(str(error)), icon=":material/error:")
+        return
+    st.session_state["form_run"] = view_id  # the form stays as it is
+    st.query_params["run"] = view_id
+    st.rerun()
+
+
+def _example() -> None:
+    names = examples.example_names()
+    chosen = st.session_state["form"].removeprefix("preset:")
+    name = (
+        chosen
+        if chosen in names
+        else next(iter(sorted(names, key=lambda name: name != "noisy-digits")), None)
+    )
+    if name is None:
+        st.header("See what dropout does")
+        st.write(
+            "Choose a preset on the left and press **Run**: training starts at once, and you watch it here."
+        )
+        return
+    view_id = f"{examples.PREFIX}{name}"
+    board(view_id, examples.example(view_id).spec, "example")
+
+
+def _unknown(problem: str) -> None:
+    st.header("This run is not here")
+    st.text(problem)
+    st.button("Show the example", on_click=_forget, key="forget")
+
+
+def _forget() -> None:
+    st.session_state.pop("last_run", None)
+    st.query_params.pop("run", None)

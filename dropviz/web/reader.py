@@ -1,0 +1,171 @@
+"""One reader per watched experiment: it reads only new points, and all viewers share what it serialized."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from dropviz.charts import Subject
+from dropviz.experiment import evaluation_interval
+from dropviz.store import Experiment, SnapshotRow, Store
+from dropviz.web.aggregate import Aggregate, stride_of
+from dropviz.web.progress import progress
+from dropviz.web.story import story
+
+LOOK_SECONDS = 0.25  # however many viewers, the store is asked at most this often
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """What a viewer has: so many events of one epoch. Written ``epoch:count``."""
+
+    epoch: str
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Read a cursor as a viewer sends it.
+
+        Raises:
+            ValueError: It is not of the form ``epoch:count``.
+        """
+        match = re.fullmatch(r"([0-9a-z-]{1,64}):(\d{1,9})", text)
+        if match is None:
+            raise ValueError(
+                f"cursor = {text[:40]!r} is not possible: send back the cursor of the last answer."
+            )
+        return cls(match[1], int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.epoch}:{self.count}"
+
+
+class Reader:
+    """Reads one experiment; safe to share between threads."""
+
+    def __init__(self, store: Store, view_id: str) -> None:
+        self.store, self.view_id = store, view_id
+        self.experiment: Experiment = store.experiment(view_id)
+        self._lock = threading.Lock()
+        self._looked = float("-inf")
+        self._start_over()
+
+    def read(self, cursor: Cursor | None) -> bytes:
+        """The payload past a cursor, as JSON; everything, with ``reset``, where the cursor is of another epoch."""
+        with self._lock:
+            self._refresh()
+            return self._body(cursor)[:-1] + b',"progress":' + self._progress + b"}"
+
+    def _start_over(self) -> None:
+        experiment = self.experiment
+        places: dict[str, list[tuple[int, int]]] = {arm: [] for arm in experiment.spec.arms}
+        for result in sorted(experiment.results, key=lambda result: result.seed):
+            places[result.arm].append((result.job_id, result.position))
+        self._aggregate = Aggregate(
+            places,
+            stride=stride_of(experiment.spec.observe.evaluations),
+            interval=evaluation_interval(experiment.spec),
+            last_step=experiment.spec.train.steps,
+        )
+        self._pictured = {arm: found[0][0] for arm, found in places.items() if found}
+        self._surfaces: dict[str, SnapshotRow] = {}
+        self._events: list[int | str] = []  # a row's index, or the arm whose surface is new
+        self._after = {job.id: -1 for job in experiment.jobs}
+        self._read = {job.id: -1 for job in experiment.jobs}  # the revision at which its points were read
+        self._epoch = secrets.token_hex(4)
+        self._epochs = _epochs(experiment)
+        self._revision = -1
+        self._position = 0
+        self._bodies: dict[int, bytes] = {}
+        self._progress = b"{}"
+        self._story: dict[str, Any] = {}
+
+    def _refresh(self) -> None:
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        revision = self.store.revision(self.view_id)
+        if revision != self._revision:
+            self._catch_up(revision)
+        moving = progress(self.experiment, self._position, time.time())
+        self._progress = json.dumps(moving, separators=(",", ":")).encode()
+
+    def _catch_up(self, revision: int) -> None:
+        self.experiment = self.store.refreshed(self.experiment)
+        if _epochs(self.experiment) != self._epochs:
+            self._start_over()  # a resumed attempt took points back
+        self._read_points()
+        if self.experiment.spec.data.planar:
+            self._read_surfaces()
+        self._position = self.store.queue_position(self.view_id) if self.experiment.state == "queued" else 0
+        finished = self.experiment.state == "done"
+        self._story = story(self.experiment.spec, self._aggregate, finished=finished)
+        self._bodies.clear()
+        self._revision = revision
+
+    def _read_points(self) -> None:
+        before = len(self._aggregate.rows)
+        for job in self.experiment.jobs:
+            if job.revision == self._read[job.id]:
+                continue
+            self._read[job.id] = job.revision
+            new = self.store.points(job.id, self._after[job.id])
+            if new:
+                self._aggregate.add(job.id, new)
+                self._after[job.id] = new[-1].seq
+        self._events += range(before, len(self._aggregate.rows))
+
+    def _read_surfaces(self) -> None:
+        for arm, job_id in self._pictured.items():
+            newest = self.store.snapshot(job_id, "surface")
+            known = self._surfaces.get(arm)
+            if newest is not None and (known is None or newest.seq != known.seq):
+                self._surfaces[arm] = newest
+                self._events.append(arm)
+
+    def _body(self, cursor: Cursor | None) -> bytes:
+        """Everything but the progress, serialized once for all viewers with the same cursor."""
+        known = cursor is not None and cursor.epoch == self._epoch and cursor.count <= len(self._events)
+        start = cursor.count if cursor is not None and known else 0
+        key = start if known else -1
+        if key not in self._bodies:
+            body = json.dumps(self._payload(start, reset=not known), separators=(",", ":"), allow_nan=False)
+            self._bodies[key] = body.encode()
+        return self._bodies[key]
+
+    def _payload(self, start: int, *, reset: bool) -> dict[str, Any]:
+        new = self._events[start:]
+        pictured = dict.fromkeys(event for event in new if isinstance(event, str))
+        return {
+            "cursor": str(Cursor(self._epoch, len(self._events))),
+            "reset": reset,
+            "state": shown_state(self.experiment),
+            "seeds": Subject.of(self.experiment.spec).band,
+            "arms": self._aggregate.arms,
+            "metrics": self._aggregate.metrics,
+            "rows": [self._aggregate.rows[event] for event in new if isinstance(event, int)],
+            "surfaces": {arm: _surface(self._surfaces[arm]) for arm in pictured},
+            **self._story,
+        }
+
+
+def shown_state(experiment: Experiment) -> str:
+    """The state as viewers see it: ``cached`` where everything was there before anybody asked."""
+    cached = experiment.state == "done" and all(job.cached for job in experiment.jobs)
+    return "cached" if cached else experiment.state
+
+
+def _epochs(experiment: Experiment) -> tuple[tuple[int, int], ...]:
+    return tuple((job.id, job.epoch) for job in experiment.jobs)
+
+
+def _surface(snapshot: SnapshotRow) -> dict[str, Any]:
+    height, width = snapshot.array.shape
+    data = base64.b64encode(snapshot.array.tobytes()).decode()
+    return {"step": snapshot.step, "width": width, "height": height, "data": data}

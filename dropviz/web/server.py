@@ -1,0 +1,67 @@
+"""What the web server has besides pages: routes, the visitor's cookie, the engine, and how errors are met."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import streamlit as st
+from anyio.to_thread import run_sync
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+
+from dropviz.engine import start_engine_if_none
+from dropviz.web import live, plotly_js
+from dropviz.web.visitor import VisitorCookie
+
+logger = logging.getLogger(__name__)
+
+
+def routes() -> list[Route]:
+    """The live data and the charts' library; Streamlit has a health check of its own at /_stcore/health."""
+    return [live.route, plotly_js.route, Route("/", _to_the_lab)]
+
+
+def middleware() -> list[Middleware]:
+    """Gives every browser its anonymous id."""
+    return [Middleware(VisitorCookie)]
+
+
+async def _to_the_lab(request: Request) -> RedirectResponse:
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"lab{query}")
+
+
+@asynccontextmanager
+async def lifespan(app: Any) -> AsyncIterator[None]:
+    """Open the store and see to it that an engine serves it, for as long as the server runs."""
+    await run_sync(live.store)
+    _quiet_collector()
+    keeper = await run_sync(start_engine_if_none)
+    try:
+        yield
+    finally:
+        await run_sync(keeper.close)
+
+
+def on_script_error(error: Exception) -> bool:
+    """Meet an error in a page calmly: the traceback goes to the log, never to the visitor."""
+    logger.error("a page failed", exc_info=error)
+    st.error(
+        "Something went wrong on this page. Reload it to go on; nothing that runs was touched."
+        " The server's log has the details.",
+        icon=":material/error:",
+    )
+    return True
+
+
+def _quiet_collector() -> None:
+    """Check that no full garbage collection follows each script run; where it does, make it cheap."""
+    if st.get_option("runner.postScriptGC") is not False:
+        gc.collect()
+        gc.freeze()

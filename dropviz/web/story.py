@@ -1,0 +1,78 @@
+"""The sentence and the ladder of an experiment, as far as it has got."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dropviz import analysis
+from dropviz.charts import Subject
+from dropviz.experiment import ExperimentSpec
+from dropviz.web.aggregate import Aggregate, comparison_step, summary, tidy
+
+TITLES = {"validation/accuracy": "validation accuracy", "test/accuracy": "test accuracy"}
+
+
+def story(spec: ExperimentSpec, aggregate: Aggregate, *, finished: bool) -> dict[str, Any]:
+    """Headline, ladder and effects: by test accuracy when all is done, by validation accuracy until then."""
+    tested = aggregate.ladder["test/accuracy"]
+    metric = "test/accuracy" if finished and len(tested) == len(spec.arms) else "validation/accuracy"
+    by_arm = aggregate.ladder[metric]
+    step = comparison_step(by_arm, spec.train.steps)
+    level = {arm: steps[step] for arm, steps in by_arm.items() if step in steps}
+    return {
+        "headline": _headline(spec, level, metric, step),
+        "ladder": {arm: _rung(arm, steps, step) for arm, steps in by_arm.items()},
+        "ladder_title": TITLES[metric],
+        "effects": effects(Subject.of(spec), {arm: float(seeds.mean()) for arm, seeds in level.items()}),
+    }
+
+
+def _headline(
+    spec: ExperimentSpec, level: Mapping[str, np.ndarray], metric: str, step: int | None
+) -> dict[str, Any]:
+    missing = [arm for arm in ("none", "dropout") if arm in spec.arms and arm not in level]
+    if step is None or missing:
+        return _waiting(missing, started=step is not None)
+    values = {
+        arm: dict(zip(spec.seed_list(), map(float, seeds), strict=True)) for arm, seeds in level.items()
+    }
+    found = analysis.headline(analysis.decompose(values, metric), spec)
+    return {"parts": [{"text": text, "strong": strong} for text, strong in found.parts], "note": found.note}
+
+
+def _waiting(missing: Sequence[str], *, started: bool) -> dict[str, Any]:
+    if not started:
+        text = "The first points arrive in a moment."
+    else:
+        text = f"The gain of dropout shows as soon as {' and '.join(missing)} {'has' if len(missing) == 1 else 'have'} trained."
+    return {"parts": [{"text": text, "strong": False}], "note": ""}
+
+
+def _rung(arm: str, steps: Mapping[int, np.ndarray], compared: int | None) -> dict[str, Any]:
+    at = compared if compared is not None and compared in steps else max(steps)
+    seeds = steps[at]
+    mean, lower, upper = summary("accuracy", seeds)
+    values = [tidy(value) for value in seeds]
+    return {
+        "values": values,
+        "mean": mean,
+        "lower": lower,
+        "upper": upper,
+        "step": at,
+        "level": at == compared,
+    }
+
+
+def effects(subject: Subject, means: Mapping[str, float]) -> dict[str, list[float | None]]:
+    """Where the shaded areas lie: none → dropout-K and dropout-K → dropout, when dropout gains and each is positive."""
+    k = subject.largest_k
+    if k is None or not {"none", "dropout", f"dropout-{k}"} <= means.keys():
+        return {}
+    none, middle, dropout = means["none"], means[f"dropout-{k}"], means["dropout"]
+    if dropout <= none:
+        return {}
+    areas = {"explicit": (none, middle), "implicit": (middle, dropout)}
+    return {name: [tidy(start), tidy(end)] for name, (start, end) in areas.items() if end > start}

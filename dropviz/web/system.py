@@ -1,0 +1,133 @@
+"""The System page: what works here, what waits, and what this installation is."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+import streamlit as st
+
+from dropviz import __version__, settings
+from dropviz.store import ExperimentSummary, Job, Worker
+from dropviz.web.controls import LIVE
+from dropviz.web.live import readers, store
+from dropviz.web.visitor import visitor
+
+LOOK_SECONDS = 2
+SILENT_SECONDS = 15
+PACKAGES = ("streamlit", "torch", "plotly", "numpy")
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("System")
+    _activity()
+    _installation()
+
+
+@st.fragment(run_every=LOOK_SECONDS)
+def _activity() -> None:
+    now = time.time()
+    _workers(store().workers(), now)
+    _jobs(store().live_jobs(), now)
+    mine = [line for line in store().experiments(owner=visitor()) if line.state in LIVE]
+    if mine:
+        _own(mine)
+
+
+def _workers(workers: Sequence[Worker], now: float) -> None:
+    st.subheader("Workers")
+    if not workers:
+        st.info("No engine serves this data directory. `dropviz serve` starts one and keeps it.")
+        return
+    _table([_worker_line(worker, now) for worker in workers], "Engines that take jobs")
+
+
+def _worker_line(worker: Worker, now: float) -> dict[str, Any]:
+    silent = now - worker.heartbeat_at
+    state = "working" if worker.slots else "starting"
+    return {
+        "host": worker.host,
+        "process": str(worker.pid),
+        "device": worker.device,
+        "jobs at once": worker.slots or "–",
+        "up": _age(now - worker.started_at),
+        "state": state if silent < SILENT_SECONDS else f"last seen {_age(silent)} ago",
+    }
+
+
+def _jobs(jobs: Sequence[Job], now: float) -> None:
+    st.subheader("Jobs")
+    if not jobs:
+        st.caption("Nothing runs or waits.")
+        return
+    _table([_job_line(job, now) for job in jobs], "Jobs that run, wait or are paused")
+
+
+def _job_line(job: Job, now: float) -> dict[str, Any]:
+    return {
+        "job": str(job.id),
+        "arm": job.arm,
+        "seeds": len(job.seeds),
+        "state": job.state,
+        "step": f"{job.step:,} of {job.total:,} ({job.step / job.total:.0%})",
+        "steps/s": f"{job.steps_per_second:,.0f}" if job.steps_per_second and job.state == "running" else "–",
+        "device": job.device or "–",
+        "last seen": f"{_age(now - job.heartbeat_at)} ago"
+        if job.heartbeat_at and job.state == "running"
+        else "–",
+        "yours": "yes" if job.owner == visitor() else "",
+    }
+
+
+def _own(mine: Sequence[ExperimentSummary]) -> None:
+    st.subheader("Your experiments")
+    for line in mine:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f"{line.title} · {line.state}, {line.step:,} of {line.total:,} steps", width="stretch"
+            )
+            st.link_button("Open", f"lab?run={line.id}")
+            st.button("Stop", key=f"stop/{line.id}", on_click=_stop, args=(line.id,))
+
+
+def _stop(view_id: str) -> None:
+    if store().experiment(view_id).owner == visitor():
+        store().request(view_id, "stop")
+
+
+def _installation() -> None:
+    st.subheader("Installation")
+    folder = settings.data_dir()
+    free = shutil.disk_usage(folder if folder.exists() else folder.parent).free / 2**30
+    lines = {
+        "DropViz": __version__,
+        "Python": platform.python_version(),
+        **{name: metadata.version(name) for name in PACKAGES},
+        "Training device": settings.device(),
+        "Cores": str(settings.cores()),
+        "Data directory": str(folder),
+        "Free disk": f"{free:,.1f} GiB",
+        "Experiments watched now": str(len(readers())),
+    }
+    _table(
+        [{"": name, "value": value} for name, value in lines.items()],
+        "Versions, device and disk",
+        header=False,
+    )
+
+
+def _table(lines: list[dict[str, Any]], alt: str, *, header: bool = True) -> None:
+    st.table(lines, border="horizontal", hide_index=True, hide_header=not header, alt=alt)
+
+
+def _age(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,5 @@
+"""The Lab: choose, train, watch."""
+
+from dropviz.web import lab
+
+lab.page()

@@ -1,0 +1,5 @@
+"""The System page: workers, jobs and this installation."""
+
+from dropviz.web import system
+
+system.page()

@@ -1,0 +1,174 @@
+"""The data route: what it answers, what it refuses and how, and that idle readers are forgotten."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+
+from dropviz.experiment import ExperimentSpec
+from dropviz.store import Store, UnknownExperiment
+from dropviz.web import examples, live
+from dropviz.web.examples import Example
+
+SENTENCE = re.compile(r"[A-Za-z'].*[.!]")
+UNKNOWN = "0" * 32
+
+
+@pytest.fixture
+def app(store: Store) -> Starlette:
+    return Starlette(routes=[live.route])
+
+
+def sentence(body: bytes) -> str:
+    """The one sentence of a refusal, checked to be one."""
+    table = json.loads(body)
+    assert list(table) == ["error"]
+    assert SENTENCE.fullmatch(table["error"])
+    assert "\n" not in table["error"]
+    assert "Traceback" not in table["error"]
+    return table["error"]
+
+
+def test_an_experiment_is_sent_as_json_that_nobody_keeps(app: Starlette, store: Store, get, spec) -> None:
+    answer = get(app, f"/live/{store.submit(spec)}")
+    assert answer.status == 200
+    assert answer.header("cache-control") == "no-store"
+    assert answer.header("content-type").startswith("application/json")
+    assert json.loads(answer.body)["state"] == "queued"
+
+
+def test_the_payload_has_what_the_board_reads(app: Starlette, store: Store, engine, get, spec) -> None:
+    view_id = store.submit(spec)
+    engine.run_all()
+    table = json.loads(get(app, f"/live/{view_id}").body)
+    parts = {"cursor", "reset", "state", "seeds", "arms", "metrics", "rows", "surfaces", "progress"}
+    assert table.keys() == parts | {"headline", "ladder", "ladder_title", "effects"}
+
+
+def test_the_cursor_of_the_last_answer_brings_only_what_is_new(
+    app: Starlette, store: Store, engine, get, spec
+) -> None:
+    view_id = store.submit(spec)
+    engine.run_all()
+    first = json.loads(get(app, f"/live/{view_id}").body)
+    second = json.loads(get(app, f"/live/{view_id}", query=f"cursor={first['cursor']}").body)
+    assert first["rows"]
+    assert (second["reset"], second["rows"]) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status", "said"),
+    [
+        (UNKNOWN, "", 404, "There is no experiment"),
+        ("example-nothing", "", 404, "There is no experiment 'example-nothing'"),
+        ("example-..%2F..%2Fsecrets", "", 404, "There is no experiment"),
+        ("nonsense", "", 400, "'nonsense' is not an experiment's id"),
+        (UNKNOWN.replace("0", "A"), "", 400, "is not an experiment's id"),
+        ("<script>alert(1)<script>", "", 400, "is not an experiment's id"),
+        (UNKNOWN, "cursor=nonsense", 400, "cursor = 'nonsense' is not possible"),
+        (UNKNOWN, "cursor=abc:99999999999", 400, "is not possible"),
+    ],
+)
+def test_refusals_are_one_sentence(
+    app: Starlette, get, path: str, query: str, status: int, said: str
+) -> None:
+    answer = get(app, f"/live/{path}", query=query)
+    assert answer.status == status
+    assert said in sentence(answer.body)
+    assert answer.header("cache-control") == "no-store"
+
+
+def test_what_a_visitor_sent_is_not_repeated_at_length(app: Starlette, get) -> None:
+    for path, query in (("x" * 5000, ""), (UNKNOWN, "cursor=" + "y" * 5000)):
+        assert len(sentence(get(app, f"/live/{path}", query=query).body)) < 200
+
+
+def test_a_store_that_cannot_be_read_is_an_error_without_its_details(
+    app: Starlette, store: Store, get, spec, caplog: pytest.LogCaptureFixture
+) -> None:
+    view_id = store.submit(spec)
+    assert get(app, f"/live/{view_id}").status == 200
+    with store.database.write() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET seeds = 'secret nonsense', revision = revision + 1")
+    answer = get(app, f"/live/{view_id}")
+    assert answer.status == 500
+    assert "secret" not in sentence(answer.body)
+    assert view_id in caplog.text
+
+
+def test_a_cursor_is_checked_before_anything_is_read() -> None:
+    assert live.answer("nonsense", "nonsense")[0] == 400
+    assert b"cursor" in live.answer("nonsense", "nonsense")[1]
+
+
+def test_readers_are_shared_and_the_ones_unused_longest_are_forgotten(store: Store, spec) -> None:
+    ids = [store.submit(spec) for _ in range(3)]
+    readers = live.Readers(store, most=2)
+    first, second = readers.get(ids[0]), readers.get(ids[1])
+    assert readers.get(ids[0]) is first
+    readers.get(ids[2])
+    assert len(readers) == 2
+    assert readers.get(ids[0]) is first
+    assert readers.get(ids[1]) is not second
+
+
+def test_readers_that_nobody_used_lately_are_forgotten(store: Store, spec, monkeypatch) -> None:
+    ids = [store.submit(spec) for _ in range(2)]
+    readers = live.Readers(store)
+    readers.get(ids[0])
+    monkeypatch.setattr(live, "IDLE_SECONDS", 0.0)
+    readers.get(ids[1])
+    assert len(readers) == 0
+
+
+def test_nothing_is_remembered_of_an_unknown_experiment(store: Store) -> None:
+    readers = live.Readers(store)
+    with pytest.raises(UnknownExperiment):
+        readers.get(UNKNOWN)
+    assert len(readers) == 0
+
+
+@pytest.fixture
+def carried(store: Store, engine, spec: ExperimentSpec) -> Example:
+    """A carried result, made as the program makes it: from the payload of the live route."""
+    view_id = store.submit(spec)
+    engine.run_all()
+    payload = json.loads(live.readers().get(view_id).read(None))
+    for key in ("cursor", "reset", "state", "progress"):  # of a moment and a viewer
+        del payload[key]
+    return Example("tiny", {"spec": spec.to_table(), "payload": payload})
+
+
+def test_an_example_is_sent_whole_once(carried: Example) -> None:
+    full = json.loads(carried.read(None))
+    assert (full["reset"], full["state"]) == (True, "example")
+    assert len(full["rows"]) == 51
+    rest = json.loads(carried.read(live.Cursor.parse(full["cursor"])))
+    assert (rest["reset"], rest["rows"], rest["cursor"]) == (False, [], full["cursor"])
+    assert rest["headline"] == full["headline"]
+
+
+def test_an_example_starts_over_for_the_cursor_of_an_experiment(carried: Example) -> None:
+    assert json.loads(carried.read(live.Cursor("0123abcd", 4)))["reset"] is True
+
+
+def test_an_examples_progress_is_complete_and_says_that_nothing_runs(carried: Example, spec) -> None:
+    found = json.loads(carried.read(None))["progress"]
+    assert found["fraction"] == 1.0
+    assert found["step"] == found["total"] == spec.train.steps * len(spec.arms)
+    assert found["eta_seconds"] is found["steps_per_second"] is found["heartbeat_age"] is None
+    assert found["message"] == "Pre-computed: 3 paired seeds. Press Run for your own."
+
+
+def test_the_examples_that_come_with_the_program_are_readable(app: Starlette, get) -> None:
+    names = examples.example_names()
+    folder = Path(examples.__file__).parents[1] / "results"
+    assert names == sorted(path.stem for path in folder.glob("*.json"))
+    for name in names:
+        answer = get(app, f"/live/{examples.PREFIX}{name}")
+        assert answer.status == 200
+        assert json.loads(answer.body)["rows"]
