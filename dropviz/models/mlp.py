@@ -41,6 +41,7 @@ class Mlp(Model):
         min_length=1,
         title="Dropout at",
         description="hidden (all hidden layers), input, or single layers such as hidden1.",
+        examples=["hidden", "input", "hidden1", "hidden2"],
     )
 
     title: ClassVar[str] = "Multilayer perceptron"

@@ -68,10 +68,13 @@ def _nothing() -> None:
 
 @cache
 def _component() -> Any:
-    folder = resources.files("dropviz.web")
+    folder = resources.files("dropviz.web") / "live_board"
+    scripts = sorted(file.name for file in folder.iterdir() if file.name.endswith(".js"))
     return st.components.v2.component(
         "dropviz_board",
         css=(folder / "board.css").read_text("utf-8"),
-        js=(folder / "board.js").read_text("utf-8"),
+        js="\n".join(
+            (folder / name).read_text("utf-8") for name in scripts
+        ),  # one module, in order of the numbers
         isolate_styles=False,  # plotly's layout needs the page's own tree
     )

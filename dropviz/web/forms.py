@@ -116,13 +116,16 @@ def _knobs(
 
 
 def knob(key: str, field: FieldInfo, value: Any) -> Any:
-    """The widget that fits a field: a menu, a switch, a slider for shares, a number, or a list written with commas."""
+    """The widget that fits a field: a menu of one or several, a switch, a slider for shares, a number, or a list."""
     label, help_ = field.title or key.rpartition(".")[2], field.description
     options = choices_of(field.annotation)
     if options:
         return st.selectbox(label, options, options.index(value), help=help_, key=key)
     if isinstance(value, bool):
         return st.toggle(label, value, help=help_, key=key)
+    if isinstance(value, list | tuple) and field.examples:
+        options = list(dict.fromkeys([*value, *field.examples]))
+        return st.multiselect(label, options, list(value), accept_new_options=True, help=help_, key=key)
     if isinstance(value, list | tuple):
         return _list(key, field, value)
     low, high = bounds_of(field)

@@ -1,0 +1,63 @@
+"""The results that come with the program, computed by the engine that everybody's experiments run in.
+
+``python -m dropviz.carried [PRESET …]`` writes ``dropviz/results/<preset>.json``: the preset over many more seeds than
+a person waits for, as the payload that the live route makes of it. The first screen shows it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from dropviz.experiment import preset, preset_names
+from dropviz.export import versions
+from dropviz.headless import run_to_end
+from dropviz.store import Store
+from dropviz.web.reader import Reader
+
+SEEDS = 64
+FOLDER = Path(__file__).parent / "results"
+OF_THE_VIEWER = ("cursor", "reset", "state", "progress")  # of a moment and a browser, not of the result
+
+
+def main() -> int:
+    """Compute the named presets, by default all of them, in a data directory of their own."""
+    parser = argparse.ArgumentParser(
+        prog="python -m dropviz.carried", description="Compute the first screen's results."
+    )
+    parser.add_argument(
+        "presets", nargs="*", metavar="PRESET", help=f"of {', '.join(preset_names())}; by default all"
+    )
+    for name in parser.parse_args().presets or preset_names():
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["DROPVIZ_DATA"] = folder
+            table = compute(name, SEEDS)
+        FOLDER.mkdir(exist_ok=True)
+        path = FOLDER / f"{name}.json"
+        path.write_text(json.dumps(table, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+        print(f"{path}: {path.stat().st_size:,} bytes")
+    return 0
+
+
+def compute(name: str, seeds: int) -> dict[str, Any]:
+    """Run a preset over so many seeds and return what the file holds: spec, payload and versions."""
+    spec = preset(name).with_settings([f"seeds={seeds}"])
+    store = Store.open()
+    try:
+        experiment = run_to_end(store, spec)
+        if experiment.state != "done":
+            raise RuntimeError(f"{name} ended as {experiment.state}: see the messages above.")
+        payload = json.loads(Reader(store, experiment.id).read(None))
+    finally:
+        store.close()
+    kept = {key: value for key, value in payload.items() if key not in OF_THE_VIEWER}
+    return {"spec": spec.to_table(), "payload": kept, "versions": versions()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

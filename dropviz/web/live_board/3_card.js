@@ -1,0 +1,202 @@
+// One chart with its heading, its tools and its table. The plot's node stays the same as long as the view does.
+class Card {
+  constructor(board, chart) {
+    this.board = board;
+    this.chart = chart;
+    this.log = chart.log;
+    this.figure = element("figure", chart.wide ? "dv-card dv-wide" : "dv-card");
+    this.figure.dataset.chart = chart.name;
+    const head = element("div", "dv-head");
+    const titles = element("div");
+    titles.append(element("h3", "", chart.title), element("p", "", chart.subtitle));
+    this.tools = element("div", "dv-tools");
+    this.follow = this.tool("follow live", () => this.followLive());
+    this.follow.classList.add("dv-follow");
+    this.follow.hidden = true;
+    if (chart.log !== null) this.scale = this.tool("", () => { this.log = !this.log; this.followLive(); });
+    if (chart.name !== "boundary") this.tool("table", () => this.toggleTable());
+    head.append(titles, this.tools);
+    this.plot = element("div", "dv-plot");
+    this.plot.setAttribute("role", "img");
+    this.plot.setAttribute("aria-label", `${chart.title}. ${chart.subtitle}`);
+    this.empty = element("p", "dv-empty", "no points yet");
+    this.missing = element("p", "dv-missing");
+    this.table = element("div", "dv-table");
+    this.table.hidden = true;
+    this.table.tabIndex = 0;
+    this.figure.append(head, this.plot, this.empty, this.missing, this.table);
+    this.drawn = false;
+    this.touched = false;
+  }
+
+  tool(text, action) {
+    const button = element("button", "", text);
+    button.type = "button";
+    button.addEventListener("click", action);
+    this.tools.append(button);
+    return button;
+  }
+
+  end() {
+    if (this.drawn) window.Plotly?.purge(this.plot);
+  }
+
+  draw() {
+    const Plotly = window.Plotly;
+    const width = this.plot.clientWidth;
+    if (!Plotly || !width) return;
+    const layout = this.layout(width);
+    const data = this.chart.figure.data.map((trace) => this.filled(trace));
+    this.drawing = true;
+    Plotly.react(this.plot, data, layout, {
+      displaylogo: false, responsive: false, displayModeBar: false, doubleClick: "reset", scrollZoom: false,
+    }).finally(() => { this.drawing = false; });
+    if (!this.drawn) {
+      this.drawn = true;
+      this.plot.on("plotly_relayout", (change) => this.onRelayout(change));
+    }
+    this.empty.hidden = data.some((trace) => trace.meta?.role !== "examples" && ((trace.x?.length ?? 0) > 0 || trace.z));
+    this.empty.textContent = LIVE.includes(this.board.state ?? "queued") ? "no points yet" : "no points";
+    if (this.scale) this.scale.textContent = this.log ? "log" : "linear";
+    if (this.scale) this.scale.setAttribute("aria-label", `y axis: ${this.log ? "logarithmic" : "linear"}; press to change`);
+    this.countMissing(data);
+    if (!this.table.hidden) this.drawTable();
+  }
+
+  layout(width) {
+    const { board, chart } = this;
+    const layout = structuredClone(chart.figure.layout);
+    const narrow = width < 520;
+    layout.template = board.templates[board.mode];
+    layout.uirevision = board.view + this.log;
+    layout.showlegend = false;
+    layout.width = width;
+    layout.height = layout.height ?? 320;
+    layout.dragmode = window.matchMedia("(pointer: coarse)").matches ? false : "zoom";
+    if (chart.log !== null) {
+      for (const key of Object.keys(layout)) {
+        if (/^yaxis\d*$/.test(key)) layout[key].type = this.log ? "log" : "linear";
+      }
+    }
+    if (chart.name === "ladder") {
+      layout.xaxis.title.text = board.payload.ladder_title ?? "accuracy";
+      const range = ladderRange(board.payload.ladder ?? {});
+      if (range) Object.assign(layout.xaxis, { range, autorange: false });
+      if (narrow) layout.yaxis.ticktext = layout.yaxis.ticktext.map((arm) => arm.replace("+", "<br>+"));
+    }
+    if (chart.name === "boundary") arrange(layout, chart.figure.data.filter((trace) => trace.type === "heatmap").length, narrow ? 2 : layout.meta.columns, width);
+    if (board.mode === "dark") for (const note of layout.annotations ?? []) note.font = { color: "#e8eaed" };
+    return layout;
+  }
+
+  filled(skeleton) {
+    const { board } = this;
+    const meta = skeleton.meta ?? {};
+    const trace = structuredClone(skeleton);
+    this.paint(trace, meta);
+    if (meta.metric) Object.assign(trace, this.overSteps(meta, trace));
+    else if (meta.role === "seeds" || meta.role === "mean") rung(trace, meta, board.payload.ladder?.[meta.arm]);
+    else if (meta.role === "effect" || meta.role === "effect-label") area(trace, meta, board.payload.effects?.[meta.effect]);
+    else if (meta.role === "surface") surface(trace, meta, board.surfaces[meta.arm]);
+    if (meta.arm && board.hidden.has(meta.arm) && meta.role !== "surface") trace.visible = false;
+    return trace;
+  }
+
+  paint(trace, meta) {
+    const color = this.board.color(meta.arm);
+    if (this.board.mode === "light") return;
+    if (meta.role === "effect") trace.fillcolor = meta.effect === "explicit" ? "rgba(77,159,230,0.14)" : "rgba(77,159,230,0.34)";
+    if (meta.role === "effect-label") trace.textfont.color = "#8ec5f5";
+    if (!color || meta.role === "surface") return;
+    const translucent = (alpha) => color + Math.round(alpha * 255).toString(16).padStart(2, "0");
+    if (trace.line) trace.line.color = color;
+    if (trace.marker) trace.marker.color = meta.role === "seeds" ? translucent(0.5) : color;
+    if (trace.fillcolor) trace.fillcolor = translucent(0.2);
+    for (const error of [trace.error_x, trace.error_y]) if (error) error.color = color;
+  }
+
+  overSteps(meta, trace) {
+    const rows = this.board.rows(meta.arm, meta.metric);
+    const errors = new Map(meta.error ? this.board.rows(meta.arm, meta.error).map((row) => [row[0], row[1]]) : []);
+    if (meta.role === "band") return band(rows, errors, this.log);
+    const filled = { x: rows.map((row) => row[0]), y: rows.map((row) => row[1]) };
+    if (meta.role === "points") filled.error_y = { ...trace.error_y, array: filled.x.map((step) => errors.get(step) ?? null) };
+    return filled;
+  }
+
+  countMissing(data) {
+    let count = 0;
+    for (const trace of this.log ? data : []) {
+      if (trace.meta?.role === "line" || trace.meta?.role === "points") count += trace.y.filter((y) => y !== null && y <= 0).length;
+    }
+    this.missing.textContent = count ? `${count} ${count === 1 ? "value" : "values"} at or below 0, which a log scale cannot show` : "";
+    this.missing.hidden = !count;
+  }
+
+  // Zoom
+
+  onRelayout(change) {
+    if (this.drawing || this.resetting) return;
+    const keys = Object.keys(change);
+    if (keys.some((key) => /axis\d*\.range/.test(key))) this.setTouched(true);
+    else if (keys.some((key) => /axis\d*\.autorange/.test(key))) this.setTouched(false);
+  }
+
+  setTouched(touched) {
+    this.touched = touched;
+    this.follow.hidden = !touched;
+  }
+
+  async followLive() {
+    this.setTouched(false);
+    this.resetting = true;
+    const change = {};
+    for (const [key, axis] of Object.entries(this.chart.figure.layout)) {
+      if (!/^[xy]axis\d*$/.test(key)) continue;
+      if (axis.range) change[`${key}.range`] = [...axis.range];
+      else change[`${key}.autorange`] = true;
+    }
+    await window.Plotly.relayout(this.plot, change);
+    this.resetting = false;
+    this.draw();
+  }
+
+  // Table
+
+  toggleTable() {
+    this.table.hidden = !this.table.hidden;
+    if (!this.table.hidden) this.drawTable();
+  }
+
+  drawTable() {
+    const rows = this.chart.name === "ladder" ? this.ladderRows() : this.curveRows();
+    const table = element("table");
+    const caption = (cells, tag) => {
+      const row = element("tr");
+      row.append(...cells.map((cell) => element(tag, "", cell)));
+      return row;
+    };
+    const top = element("thead"), body = element("tbody");
+    top.append(caption(rows[0], "th"));
+    body.append(...rows.slice(1).map((row) => caption(row, "td")));
+    table.append(top, body);
+    this.table.replaceChildren(table);
+  }
+
+  ladderRows() {
+    const percent = (value) => value === null || value === undefined ? "–" : `${(100 * value).toFixed(2)} %`;
+    const entries = Object.entries(this.board.payload.ladder ?? {});
+    const lines = entries.map(([arm, e]) => [arm, percent(e.mean), percent(e.lower), percent(e.upper), String(e.values.length), String(e.step)]);
+    return [["arm", "mean", "lower", "upper", "seeds", "step"], ...lines];
+  }
+
+  curveRows() {
+    const number = (value) => value === null || value === undefined ? "–" : String(Number(value.toPrecision(4)));
+    const columns = this.chart.figure.data.map((trace) => trace.meta).filter((meta) => ["line", "points"].includes(meta?.role));
+    const maps = columns.map((meta) => new Map(this.board.rows(meta.arm, meta.metric).map((row) => [row[0], row[1]])));
+    const used = columns.map((meta, index) => index).filter((index) => maps[index].size);
+    const steps = [...new Set(used.flatMap((index) => [...maps[index].keys()]))].sort((a, b) => a - b);
+    const head = ["step", ...used.map((index) => `${columns[index].arm} ${columns[index].metric}`)];
+    return [head, ...steps.map((step) => [String(step), ...used.map((index) => number(maps[index].get(step)))])];
+  }
+}

@@ -1,0 +1,311 @@
+// The live board: one object per mounted component. It polls the data route, keeps the series in memory and fills the
+// plotly skeletons that Python made. All text is set as text, never as HTML.
+
+const BOARDS = new WeakMap();
+const LIVE = ["queued", "running", "stalled", "paused"];
+const POLL = 1000, POLL_PAUSED = 3000, POLL_HIDDEN = 15000, POLL_LONGEST = 20000;
+const SETTLED = 3; // polls after the end, for the last rows
+const STATES = {
+  queued: "Waiting in the queue", running: "Running", stalled: "Stalled", paused: "Paused",
+  stopped: "Stopped", failed: "Failed", done: "Done", cached: "Done, taken from cache", example: "Example",
+};
+
+export default function (component) {
+  const parent = component.parentElement;
+  let board = BOARDS.get(parent);
+  if (!board) {
+    board = new Board(parent);
+    BOARDS.set(parent, board);
+  }
+  board.show(component);
+  // Also called for a pass that a newer one overtook, so it only ends what has left the page.
+  return () => setTimeout(() => { if (!parent.isConnected) board.end(); }, 0);
+}
+
+class Board {
+  constructor(parent) {
+    this.parent = parent;
+    this.root = element("section", "dropviz");
+    this.root.setAttribute("aria-label", "Live results");
+    this.headline = element("h2", "dv-headline");
+    this.note = element("p", "dv-note");
+    this.bar = element("div", "dv-bar");
+    this.bar.setAttribute("role", "progressbar");
+    this.bar.setAttribute("aria-label", "Progress");
+    this.bar.setAttribute("aria-valuemin", "0");
+    this.bar.setAttribute("aria-valuemax", "100");
+    this.filled = element("div");
+    this.bar.append(this.filled);
+    this.status = element("p", "dv-status");
+    this.banner = element("p", "dv-banner");
+    this.banner.hidden = true;
+    this.legend = element("div", "dv-legend");
+    this.legend.setAttribute("role", "group");
+    this.legend.setAttribute("aria-label", "Arms: press to hide or show");
+    this.grid = element("div", "dv-grid");
+    this.hear = element("p", "dv-hear");
+    this.hear.setAttribute("aria-live", "polite");
+    this.root.append(this.headline, this.note, this.bar, this.status, this.banner, this.legend, this.grid, this.hear);
+    parent.append(this.root);
+    this.view = null;
+    this.cards = [];
+    this.waiting = null;
+    this.onVisible = () => { if (!document.hidden && this.waiting) this.soon(0); };
+    document.addEventListener("visibilitychange", this.onVisible);
+    this.resized = new ResizeObserver(() => this.onResize());
+    this.resized.observe(this.root);
+  }
+
+  // Called on mount, after each script run that changed the data, and when the theme changes.
+  show(component) {
+    this.component = component;
+    const data = component.data;
+    this.scriptState = data.state;
+    const former = this.mode;
+    this.mode = this.themeMode();
+    if (data.view !== this.view || data.charts !== this.charts) {
+      this.open(data);
+    } else {
+      if (former !== this.mode) this.restyle();
+      // A button was pressed: whatever comes of it is worth a look now.
+      if (data.state !== this.lastScriptState) { this.calm = 0; this.soon(0); }
+    }
+    this.lastScriptState = data.state;
+  }
+
+  open(data) {
+    Object.assign(this, { view: data.view, charts: data.charts, base: data.base, styles: data.styles });
+    this.templates = data.templates;
+    this.forget();
+    Object.assign(this, { state: null, half: false, failures: 0, calm: 0, reported: null, hidden: new Set(), progress: null });
+    this.headline.textContent = "";
+    this.note.textContent = "";
+    this.drawLegend(data);
+    for (const card of this.cards) card.end();
+    this.cards = JSON.parse(data.charts).map((chart) => new Card(this, chart));
+    this.grid.replaceChildren(...this.cards.map((card) => card.figure));
+    this.run = (this.run ?? 0) + 1;
+    this.begin(this.run, data.plotly);
+  }
+
+  forget() {
+    this.series = new Map();
+    this.surfaces = {};
+    this.cursor = "";
+    this.payload = { ladder: {}, effects: {}, arms: [], metrics: [] };
+  }
+
+  async begin(run, plotly) {
+    try {
+      await loadPlotly(this.base + plotly);
+    } catch {
+      this.unreachable("The charts could not be loaded");
+      return this.later(() => this.begin(run, plotly), this.pause());
+    }
+    if (run !== this.run) return;
+    this.draw();
+    this.poll(run);
+  }
+
+  end() {
+    clearTimeout(this.waiting);
+    this.run = -1;
+    document.removeEventListener("visibilitychange", this.onVisible);
+    this.resized.disconnect();
+    for (const card of this.cards) card.end();
+    BOARDS.delete(this.parent);
+  }
+
+  // Polling
+
+  later(what, milliseconds) {
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => { this.waiting = null; what(); }, milliseconds);
+  }
+
+  soon(milliseconds) {
+    const run = this.run;
+    if (window.Plotly && !this.asking) this.later(() => this.poll(run), milliseconds);
+  }
+
+  pause() {
+    this.failures += 1;
+    return Math.min(POLL_LONGEST, POLL * 2 ** Math.min(this.failures, 5));
+  }
+
+  async poll(run) {
+    if (run !== this.run) return;
+    if (!this.root.isConnected) return this.end();
+    this.asking = true;
+    let answer = null, refused = null;
+    try {
+      const cursor = encodeURIComponent(this.cursor);
+      const response = await fetch(`${this.base}/live/${this.view}?cursor=${cursor}`, { signal: AbortSignal.timeout(10000) });
+      if (response.ok) answer = await response.json();
+      else if (response.status < 500) refused = (await response.json()).error;
+    } catch { /* the server is away: said below, and tried again */ }
+    this.asking = false;
+    if (run !== this.run) return;
+    if (refused) return this.say(refused);
+    if (!answer) {
+      this.unreachable("The server does not answer");
+      return this.later(() => this.poll(run), this.pause());
+    }
+    if (this.failures) { this.failures = 0; this.banner.hidden = true; }
+    this.take(answer);
+    const next = this.interval(answer.state);
+    if (next) this.later(() => this.poll(run), next);
+  }
+
+  interval(state) {
+    if (!LIVE.includes(state)) {
+      this.calm += 1;
+      return this.calm < SETTLED && state !== "example" ? POLL : 0;
+    }
+    this.calm = 0;
+    if (document.hidden) return POLL_HIDDEN;
+    return state === "paused" ? POLL_PAUSED : POLL;
+  }
+
+  unreachable(what) {
+    this.say(`${what}. What you see is kept, and it is tried again by itself.`);
+  }
+
+  say(text) {
+    this.banner.textContent = text;
+    this.banner.hidden = false;
+  }
+
+  // Data
+
+  take(answer) {
+    if (answer.reset) this.forget();
+    this.cursor = answer.cursor;
+    const touched = answer.rows.length > 0 || answer.reset || Object.keys(answer.surfaces).length > 0;
+    for (const [arm, metric, ...row] of answer.rows) {
+      const key = `${answer.arms[arm]} ${answer.metrics[metric]}`;
+      if (!this.series.has(key)) this.series.set(key, []);
+      const rows = this.series.get(key);
+      rows.push(row);
+      if (rows.length > 1 && rows[rows.length - 2][0] > row[0]) rows.sort((a, b) => a[0] - b[0]);
+    }
+    Object.assign(this.surfaces, answer.surfaces);
+    const changed = this.state !== answer.state;
+    this.payload = answer;
+    this.drawText(answer);
+    if (touched || changed) this.draw();
+    this.announce(answer);
+    this.state = answer.state;
+    // The buttons belong to the script: one run of it when the state is not the one it knows.
+    if (answer.state !== this.scriptState && this.reported !== answer.state) {
+      this.reported = answer.state;
+      this.component.setTriggerValue("changed", answer.state);
+    }
+    if (answer.state === this.scriptState) this.reported = null;
+  }
+
+  rows(arm, metric) {
+    return this.series.get(`${arm} ${metric}`) ?? [];
+  }
+
+  announce(answer) {
+    const before = this.state, now = answer.state;
+    let text = null;
+    if (before !== now && (before || !["done", "cached", "example"].includes(now))) {
+      text = now === "running" && before === "queued" ? "Started." : STATES[now];
+      if (now === "failed") text = answer.progress.message;
+      else if (["done", "cached"].includes(now)) text = `Done. ${this.headline.textContent}`;
+    } else if (now === "running" && !this.half && answer.progress.fraction >= 0.5) {
+      text = "Half done.";
+    }
+    if (answer.progress.fraction >= 0.5) this.half = true;
+    if (text) this.hear.textContent = text;
+  }
+
+  // Text
+
+  drawText(answer) {
+    const parts = answer.headline?.parts ?? [];
+    this.headline.replaceChildren(...parts.map((part) => part.strong ? element("strong", "", part.text) : part.text));
+    this.note.textContent = answer.headline?.note ?? "";
+    this.note.hidden = !this.note.textContent;
+    const { state, progress } = answer;
+    const percent = Math.round(100 * progress.fraction);
+    this.filled.style.width = `${100 * progress.fraction}%`;
+    this.bar.setAttribute("aria-valuenow", String(percent));
+    this.bar.hidden = ["example", "cached", "done"].includes(state);
+    this.root.dataset.tone = ["failed", "stalled"].includes(state) ? "bad" : ["paused", "stopped", "queued"].includes(state) ? "quiet" : "";
+    this.root.dataset.state = state;
+    this.status.replaceChildren(...this.statusParts(state, progress));
+    if (state === "failed") this.say(progress.message);
+    else if (this.failures === 0) this.banner.hidden = true;
+  }
+
+  statusParts(state, progress) {
+    const parts = [];
+    const add = (text, className = "") => parts.push(element("span", className, text));
+    const title = state === "stalled" ? `Stalled: last seen ${ago(progress.heartbeat_age)}` : STATES[state];
+    const plain = ["example", "cached", "done", "stopped"].includes(state);
+    if (!plain) add(title, "dv-state");
+    if (progress.message && state !== "failed") add(progress.message);
+    if (plain || state === "failed") return parts;
+    add(`${progress.step.toLocaleString("en")} of ${progress.total.toLocaleString("en")} steps in all`);
+    if (progress.steps_per_second && state === "running") add(`${Math.round(progress.steps_per_second).toLocaleString("en")} steps/s`);
+    if (progress.eta_seconds !== null && state === "running") add(`about ${duration(progress.eta_seconds)} left`);
+    if (state === "queued") add(progress.queue_position ? `${progress.queue_position} before you` : "next in line");
+    if (progress.device) add(progress.device);
+    if (progress.heartbeat_age !== null && state === "running") add(`last heartbeat ${ago(progress.heartbeat_age)}`);
+    return parts;
+  }
+
+  drawLegend(data) {
+    const chips = Object.entries(data.styles).map(([arm, style]) => {
+      const chip = element("button", "dv-chip");
+      chip.type = "button";
+      chip.setAttribute("aria-pressed", "true");
+      chip.append(sample(style, this.mode), element("span", "", arm));
+      chip.addEventListener("click", () => {
+        if (!this.hidden.delete(arm)) this.hidden.add(arm);
+        chip.setAttribute("aria-pressed", String(!this.hidden.has(arm)));
+        this.draw();
+      });
+      chip.dataset.arm = arm;
+      return chip;
+    });
+    this.legend.replaceChildren(...chips, element("span", "dv-band", `bands: ${data.band}`));
+  }
+
+  // Drawing
+
+  themeMode() {
+    const color = getComputedStyle(this.root).getPropertyValue("--st-background-color").trim();
+    const canvas = document.createElement("canvas").getContext("2d");
+    canvas.fillStyle = color || "#ffffff";
+    const hex = canvas.fillStyle;
+    const [red, green, blue] = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+    return 0.3 * red + 0.59 * green + 0.11 * blue < 128 ? "dark" : "light";
+  }
+
+  restyle() {
+    for (const chip of this.legend.querySelectorAll(".dv-chip")) {
+      chip.firstChild.replaceWith(sample(this.styles[chip.dataset.arm], this.mode));
+    }
+    this.draw();
+  }
+
+  color(arm) {
+    return this.styles[arm]?.[this.mode];
+  }
+
+  draw() {
+    for (const card of this.cards) card.draw();
+  }
+
+  onResize() {
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => {
+      const width = this.root.clientWidth;
+      if (width && width !== this.width) { this.width = width; this.draw(); }
+    });
+  }
+}
