@@ -1,0 +1,93 @@
+"""``make screenshots``: the pictures of the documentation and of a review, taken from the real page.
+
+``docs/images/lab.png`` is the README's; the others (running, done, dark, narrow, two moons, failed, System) go to
+``test-results/`` for somebody to look at, or all of them to the folder that is named.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from dropviz.experiment import preset
+from tests.browser.served import ROOT, Served, launch, serving
+
+README_PICTURE = ROOT / "docs" / "images" / "lab.png"
+REVIEWED = ROOT / "test-results"
+DESK = {"width": 1440, "height": 1130}
+TALL = {"width": 1440, "height": 2150}
+PHONE = {"width": 390, "height": 2600}
+SETTLE = 1500  # milliseconds for fonts and transitions
+
+
+def main() -> None:
+    """Take them all."""
+    folder = Path(sys.argv[1]).absolute() if len(sys.argv) > 1 else REVIEWED
+    folder.mkdir(parents=True, exist_ok=True)
+    README_PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as data,
+        serving(Path(data)) as served,
+        sync_playwright() as playwright,
+    ):
+        browser = launch(playwright)
+        take(browser, served, "/", README_PICTURE, DESK)
+        take(browser, served, "/", folder / "example-tall.png", TALL)
+        take(browser, served, "/", folder / "example-dark.png", TALL, color_scheme="dark")
+        take(browser, served, "/", folder / "example-narrow.png", PHONE)
+        running = served.store.submit(preset("noisy-digits"))
+        take(browser, served, f"/lab?run={running}", folder / "running.png", DESK, until="dropout: step")
+        served.store.request(running, "stop")
+        take(browser, served, f"/lab?run={running}", folder / "stopped.png", DESK, until="Stopped")
+        for name, settings in EXPERIMENTS.items():
+            view_id = served.store.submit(preset("classroom").with_settings(settings))
+            take(browser, served, f"/lab?run={view_id}", folder / f"{name}.png", TALL, until=ENDS[name])
+        take(
+            browser,
+            served,
+            "/lab?run=" + "0" * 32,
+            folder / "unknown.png",
+            DESK,
+            until="This run is not here",
+        )
+        served.store.submit(preset("noisy-digits").with_settings(["first_seed=50"]), owner="somebody")
+        take(browser, served, "/system", folder / "system.png", DESK, until="Jobs")
+        browser.close()
+    print(f"{README_PICTURE.relative_to(ROOT)} and {len(list(folder.glob('*.png')))} pictures in {folder}")
+
+
+EXPERIMENTS: dict[str, list[str]] = {
+    "done": [],
+    "moons": ["data=two-moons", "model.widths=[64,64]", "train.steps=600"],
+    "one-seed": ["seeds=1", "data=breast-cancer"],
+    "failed": ["train.learning_rate=1e6", "model.widths=[128,128]", 'arms=["none"]'],
+}
+ENDS = {"done": "Done.", "moons": "Done.", "one-seed": "Done.", "failed": "not finite"}
+
+
+def take(
+    browser: Browser,
+    served: Served,
+    path: str,
+    to: Path,
+    size: Any,
+    *,
+    until: str = "Here dropout",
+    **look: Any,
+) -> None:
+    """Open a page as a new visitor, wait for a text, and take its picture."""
+    context = browser.new_context(viewport=size, **look)
+    page = context.new_page()
+    page.goto(served.url + path)
+    expect(page.get_by_text(until).first).to_be_visible(timeout=120_000)
+    page.wait_for_timeout(SETTLE)
+    page.screenshot(path=to)
+    context.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The real server in a data directory of its own, and a headless Chromium to look at it with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+
+from playwright.sync_api import Browser, Playwright
+
+from dropviz.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+ARGUMENTS += ["--disable-sync", "--no-first-run"]
+PATIENCE = 60.0
+
+
+class Served:
+    """A running ``dropviz serve``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("DROPVIZ_")}
+        environment = inherited | {"DROPVIZ_DATA": str(folder), "DROPVIZ_DEVICE": "cpu", "DROPVIZ_SLOTS": "1"}
+        command = [sys.executable, "-m", "dropviz", "serve", "--port", str(self.port)]
+        self.log = (folder / "serve.log").open("wb")
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self.log, stderr=self.log)
+        self.wait_until(self.healthy, "the server answers")
+        self.store = Store.open(folder / "dropviz.db")
+
+    def healthy(self) -> bool:
+        """Whether the page's server answers."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", "/_stcore/health")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def wait_until(self, condition: object, what: str, seconds: float = PATIENCE) -> None:
+        """Wait for a condition; fail when it takes far longer than it needs."""
+        deadline = time.monotonic() + seconds
+        while not condition():  # type: ignore[operator]
+            text = (self.folder / "serve.log").read_text(errors="replace")
+            assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain until {what}\n{text}"
+            assert self.process.poll() is None, f"the server ended\n{text}"
+            time.sleep(0.05)
+
+    def page_process(self) -> int:
+        """The process id of the Streamlit server."""
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                command = (entry / "cmdline").read_bytes()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if parent == self.process.pid and b"streamlit" in command:
+                return int(entry.name)
+        raise AssertionError("there is no page process")
+
+    def close(self) -> None:
+        """End it as a person would, with Ctrl-C."""
+        self.store.close()
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Served]:
+    """Serve from a folder for the length of a block."""
+    folder.mkdir(parents=True, exist_ok=True)
+    served = Served(folder)
+    try:
+        yield served
+    finally:
+        served.close()
+
+
+def launch(playwright: Playwright) -> Browser:
+    """A headless Chromium that asks nothing of the network."""
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)

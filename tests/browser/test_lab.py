@@ -1,0 +1,258 @@
+"""The Lab in a real browser: what a person sees, does, and must not lose."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from dropviz.experiment import ExperimentSpec, preset
+from tests.browser.served import Served, serving
+
+LONG = ('arms=["none"]', "seeds=1", "train.steps=90000", "observe.evaluations=900", "observe.statistics=0")
+
+
+def long_run(first_seed: int) -> ExperimentSpec:
+    """Something that trains until it is stopped, in many small updates."""
+    return preset("noisy-digits").with_settings([*LONG, f"first_seed={first_seed}"])
+
+
+def start_long_run(page: Page, served: Served, seed: int) -> str:
+    """A long experiment of this page's visitor: copied into the form from a stopped one, then run."""
+    shown = served.store.submit(long_run(seed), owner="somebody")
+    served.store.request(shown, "stop")
+    page.goto(f"{served.url}/lab?run={shown}")
+    expect(page.locator(".dropviz")).to_have_attribute("data-state", "stopped")
+    press(page, "Run")
+    page.wait_for_url(lambda url: "run=" in url and shown not in url)
+    return page.url.partition("run=")[2]
+
+
+def button(page: Page, name: str) -> Locator:
+    """One of the buttons on the left; some show their key beside the name."""
+    return page.get_by_role("button", name=re.compile(f"^{name}( Shortcut .+)?$"))
+
+
+def press(page: Page, name: str) -> None:
+    button(page, name).click()
+
+
+def state(page: Page, wanted: str) -> None:
+    expect(page.locator(".dropviz")).to_have_attribute("data-state", wanted)
+
+
+LOSS = "document.querySelector('[data-chart=loss] .dv-plot')"
+LINES = f"({LOSS}?.data ?? []).filter(trace => trace.meta.role === 'line')"
+POINTS = f"Math.max(0, ...{LINES}.map(trace => trace.x?.length ?? 0))"
+
+
+def points(page: Page) -> int:
+    """How many points the longest curve of the loss chart has."""
+    return page.evaluate(POINTS)
+
+
+def more_points(page: Page, than: int) -> int:
+    """Wait until there are more; how many there are then."""
+    page.wait_for_function(f"{POINTS} > {than}")
+    return points(page)
+
+
+def zoom(page: Page, chart: str) -> None:
+    """Drag over the middle of a chart, as a person does."""
+    area = page.locator(f"[data-chart={chart}] .nsewdrag").first
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.8 * box["height"], steps=5)
+    page.mouse.up()
+
+
+def test_the_first_screen_shows_a_result_before_anybody_clicks(page: Page, served: Served) -> None:
+    page.goto(served.url)
+    expect(page.locator(".dv-headline")).to_contain_text("Here dropout gains")
+    expect(page.locator(".dv-headline")).to_contain_text("The explicit effect accounts for")
+    expect(page.locator("[data-chart=ladder] .dv-plot .main-svg").first).to_be_visible()
+    assert re.search(r"(\d+) paired seeds", page.locator(".dv-note").inner_text())
+
+
+def test_run_shows_live_curves_and_ends_with_the_sentence(page: Page, served: Served) -> None:
+    page.goto(served.url + "/lab")
+    page.get_by_role("combobox", name="Preset").click()
+    page.get_by_role("option", name="Classroom").click()
+    expect(page.get_by_role("spinbutton", name="Steps")).to_have_value("500")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(re.compile(r"run=[0-9a-f]{32}"))
+    state(page, "running")
+    expect(page.locator(".dv-status")).to_contain_text("steps/s")
+    expect(page.locator(".dv-status")).to_contain_text("cpu")
+    expect(page.locator(".dv-status")).to_contain_text("last heartbeat")
+    expect(page.locator(".dropviz")).to_have_attribute("data-state", "done", timeout=90_000)
+    expect(page.locator(".dv-headline")).to_contain_text("points of test accuracy. The explicit effect")
+    assert points(page) == 20
+
+
+def test_the_chart_stays_the_same_node_over_ten_updates_and_keeps_its_zoom(
+    page: Page, served: Served
+) -> None:
+    view_id = start_long_run(page, served, 100)
+    more_points(page, 3)
+    page.evaluate(f"{LOSS}.dataset.marked = 'yes'")
+    zoom(page, "loss")
+    expect(page.locator("[data-chart=loss] .dv-follow")).to_be_visible()
+    chosen = page.evaluate(f"{LOSS}.layout.xaxis.range")
+    assert 0 < chosen[0] < chosen[1] < 90_000
+    seen = [points(page)]
+    for _ in range(10):
+        seen.append(more_points(page, seen[-1]))
+    assert page.locator("[data-chart=loss] .dv-plot[data-marked=yes]").count() == 1
+    assert page.evaluate(f"{LOSS}.layout.xaxis.range") == chosen
+    page.locator("[data-chart=loss] .dv-follow").click()
+    page.wait_for_function(f"{LOSS}.layout.xaxis.range[1] === 90000")
+    served.store.request(view_id, "stop")
+
+
+def test_a_refresh_and_the_url_alone_come_back_to_the_running_experiment(
+    page: Page, other_page: Page, served: Served
+) -> None:
+    view_id = start_long_run(page, served, 200)
+    state(page, "running")
+    page.reload()
+    state(page, "running")
+    assert view_id in page.url
+    more_points(page, points(page))
+    other_page.goto(page.url)
+    state(other_page, "running")
+    expect(button(other_page, "Stop")).to_be_disabled()
+    expect(other_page.get_by_text("watching somebody else's run")).to_be_visible()
+    served.store.request(view_id, "stop")
+    state(page, "stopped")
+
+
+def test_stop_ends_the_process(page: Page, served: Served) -> None:
+    view_id = start_long_run(page, served, 300)
+    state(page, "running")
+    served.wait_until(lambda: served.store.experiment(view_id).jobs[0].pid, "the child reports")
+    pid = served.store.experiment(view_id).jobs[0].pid
+    press(page, "Stop")
+    state(page, "stopped")
+    served.wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the process is gone", 10)
+    expect(page.locator(".dv-status")).to_contain_text("What was computed is kept")
+    assert points(page) > 0
+
+
+def test_pause_frees_the_slot_step_advances_one_interval_and_resume_goes_on(
+    page: Page, served: Served
+) -> None:
+    view_id = start_long_run(page, served, 400)
+    state(page, "running")
+    press(page, "Pause")
+    state(page, "paused")
+    served.wait_until(lambda: served.store.live_jobs()[0].state == "paused", "the job is paused")
+    before = served.store.experiment(view_id).jobs[0].step
+    press(page, "Step")
+    served.wait_until(
+        lambda: served.store.experiment(view_id).jobs[0].step == before + 100, "one interval more"
+    )
+    state(page, "paused")
+    press(page, "Resume")
+    state(page, "running")
+    press(page, "Stop")
+    state(page, "stopped")
+
+
+def test_a_wrong_arm_is_one_sentence_and_nothing_is_lost_or_queued(page: Page, served: Served) -> None:
+    page.goto(served.url + "/lab")
+    expect(page.locator(".dv-headline")).to_be_visible()
+    before = len(served.store.experiments())
+    arms = page.get_by_role("combobox", name="Arms")
+    arms.fill("dropuot-3")
+    arms.press("Enter")
+    arms.press("Escape")
+    expect(page.get_by_text("dropuot-3")).to_be_visible()
+    press(page, "Run")
+    expect(page.get_by_role("alert")).to_contain_text("'dropuot-3' is not an arm: write one of")
+    expect(page.get_by_text("dropuot-3", exact=True)).to_be_visible()
+    expect(page.locator(".dv-headline")).to_contain_text("Here dropout gains")
+    assert len(served.store.experiments()) == before
+
+
+def test_two_moons_show_a_decision_boundary_for_each_arm(page: Page, served: Served) -> None:
+    moons = ["data=two-moons", 'arms=["none","dropout"]', "seeds=2", "train.steps=60", "model.widths=[16]"]
+    view_id = served.store.submit(preset("classroom").with_settings(moons))
+    page.goto(f"{served.url}/lab?run={view_id}")
+    state(page, "done")
+    plots = "document.querySelector('[data-chart=boundary] .dv-plot').data.filter(t => t.type === 'heatmap').map(t => t.z?.length ?? 0)"
+    page.wait_for_function(f"{plots}.every(rows => rows === 48)")
+    assert page.evaluate(plots) == [48, 48]
+
+
+def test_a_run_that_diverges_says_at_which_step_and_what_to_try(page: Page, served: Served) -> None:
+    wild = [
+        'arms=["none"]',
+        "seeds=1",
+        "train.learning_rate=1e6",
+        "model.widths=[128,128]",
+        "train.steps=200",
+    ]
+    view_id = served.store.submit(preset("noisy-digits").with_settings(wild))
+    page.goto(f"{served.url}/lab?run={view_id}")
+    state(page, "failed")
+    expect(page.locator(".dv-banner")).to_contain_text(
+        re.compile(r"not finite at step \d+: lower the learning rate")
+    )
+    expect(page.locator(".dv-banner")).to_contain_text("The points up to there are kept")
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_nothing_is_wider_than_the_window(page: Page, served: Served, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(served.url)
+    expect(page.locator(".dv-headline")).to_contain_text("Here dropout gains")
+    page.wait_for_function("document.querySelector('[data-chart=curvature] .dv-plot .main-svg')")
+    overflow = "Math.max(...[...document.querySelectorAll('.dropviz *')].filter(e => !e.closest('.dv-table') && !e.closest('.dv-hear')).map(e => e.getBoundingClientRect().right))"
+    assert page.evaluate(overflow) <= width
+
+
+def test_every_chart_has_a_table_beside_it_and_an_arm_can_be_hidden(page: Page, served: Served) -> None:
+    page.goto(served.url)
+    expect(page.locator(".dv-headline")).to_contain_text("Here dropout gains")
+    page.locator("[data-chart=ladder]").get_by_role("button", name="table").click()
+    rows = page.locator("[data-chart=ladder] table tbody tr")
+    expect(rows).to_have_count(6)
+    chip = page.get_by_role("button", name="dropout-8", exact=True)
+    chip.click()
+    expect(chip).to_have_attribute("aria-pressed", "false")
+    hidden = "document.querySelector('[data-chart=loss] .dv-plot').data.filter(t => t.visible === false).every(t => t.meta.arm === 'dropout-8')"
+    assert page.evaluate(hidden)
+
+
+def test_a_server_that_goes_away_is_said_and_what_was_seen_stays(page: Page, tmp_path: Path) -> None:
+    with serving(tmp_path) as own:
+        view_id = own.store.submit(long_run(0))
+        page.goto(f"{own.url}/lab?run={view_id}")
+        state(page, "running")
+        more_points(page, 1)
+        former = own.page_process()
+        os.kill(former, 9)
+        expect(page.locator(".dv-banner")).to_contain_text("The server does not answer")
+        assert points(page) > 1
+        own.wait_until(own.healthy, "the page is served again")
+        expect(page.locator(".dv-banner")).to_be_hidden(timeout=60_000)
+        state(page, "running")
+        own.store.request(view_id, "stop")
+
+
+@pytest.mark.parametrize(("path", "text"), [("/lab", "Here dropout gains"), ("/system", "Workers")])
+def test_a_cold_deep_link_to_a_page_works_on_a_fresh_server(
+    page: Page, tmp_path: Path, path: str, text: str
+) -> None:
+    with serving(tmp_path) as fresh:
+        page.goto(fresh.url + path)
+        expect(page.get_by_text(text).first).to_be_visible()
+        expect(page.get_by_test_id("stTopNavLink").filter(has_text="System")).to_be_visible()
+        assert page.title() == f"{path[1:].capitalize()} · DropViz"
