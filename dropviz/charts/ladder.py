@@ -34,7 +34,7 @@ def _row(arm: str, row: int, subject: Subject) -> list[go.Scatter]:
     seeds = go.Scatter(
         name=f"{arm}: seeds",
         mode="markers",
-        marker={"color": translucent(style.light, 0.45), "size": 9, "symbol": "circle"},
+        marker={"color": style.light, "opacity": _faintness(subject.seeds), "size": 9, "symbol": "circle"},
         line={"dash": style.dash},
         legendgroup=arm,
         showlegend=False,
@@ -44,7 +44,12 @@ def _row(arm: str, row: int, subject: Subject) -> list[go.Scatter]:
     mean = go.Scatter(
         name=arm,
         mode="markers",
-        marker={"color": style.light, "size": 15, "symbol": style.marker},
+        marker={
+            "color": style.light,
+            "size": 15,
+            "symbol": style.marker,
+            "line": {"color": "#ffffff", "width": 1.5},
+        },
         line={"dash": style.dash},
         error_x={"type": "data", "symmetric": False, "color": style.light, "thickness": 2.5, "width": 7},
         legendgroup=arm,
@@ -52,6 +57,11 @@ def _row(arm: str, row: int, subject: Subject) -> list[go.Scatter]:
         hovertemplate=f"{arm}: mean, {subject.band}<br>%{{x:.2%}}<extra></extra>",
     )
     return [seeds, mean]
+
+
+def _faintness(seeds: int) -> float:
+    """Opacity of one seed's dot: the more there are, the fainter, so that the mean stays on top."""
+    return max(0.12, min(0.45, 6 / seeds))
 
 
 def _effect(name: str, alpha: float, rows: int) -> list[go.Scatter]:

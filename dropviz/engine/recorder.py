@@ -61,7 +61,10 @@ class Recorder:
         """Hand over records, a checkpoint, or the end; returns at once."""
         with self._changed:
             self._items.append(item)
-            self._changed.notify()
+            if (
+                self._is_due()
+            ):  # else it looks by itself soon: waking it for each point would cost training more
+                self._changed.notify()
 
     def end(self, ending: Ending) -> None:
         """Hand over the end and wait until all is written."""

@@ -155,4 +155,4 @@ def endless(tiny: ExperimentSpec) -> ExperimentSpec:
 @pytest.fixture
 def long(tiny: ExperimentSpec) -> ExperimentSpec:
     """Runs long enough to be checkpointed once or twice."""
-    return tiny.with_settings(["train.steps=6000", "observe.evaluations=60", "observe.statistics=3"])
+    return tiny.with_settings(["train.steps=20000", "observe.evaluations=200", "observe.statistics=3"])

@@ -110,7 +110,7 @@ class Card {
     if (!color || meta.role === "surface") return;
     const translucent = (alpha) => color + Math.round(alpha * 255).toString(16).padStart(2, "0");
     if (trace.line) trace.line.color = color;
-    if (trace.marker) trace.marker.color = meta.role === "seeds" ? translucent(0.5) : color;
+    if (trace.marker) trace.marker.color = color;
     if (trace.fillcolor) trace.fillcolor = translucent(0.2);
     for (const error of [trace.error_x, trace.error_y]) if (error) error.color = color;
   }
