@@ -13,10 +13,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dropviz import analysis, settings
+from dropviz import settings
 from dropviz.engine import EngineKeeper
 from dropviz.experiment import ExperimentSpec
 from dropviz.export import check_writable, write
+from dropviz.headline import headline
 from dropviz.store import Experiment, Job, Store
 from dropviz.store.records import FINAL
 
@@ -109,10 +110,10 @@ def _conclude(store: Store, experiment: Experiment, out: Path) -> int:
     for job in experiment.jobs:
         if job.state == "failed":
             print(f"dropviz: {job.arm}: {job.error}", file=sys.stderr)
-    headline = analysis.headline(decomposition, experiment.spec)
-    print("".join(text for text, _ in headline.parts))
-    if headline.note:
-        print(headline.note)
+    said = headline(decomposition, experiment.spec)
+    print(said.text)
+    if said.note:
+        print(said.note)
     print(f"Written to {out}: summary.json, points.parquet, spec.json")
     return FAILED if experiment.state == "failed" else 0
 

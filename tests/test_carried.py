@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dropviz.analysis import decompose, headline
+from dropviz.analysis import decompose
 from dropviz.experiment import ExperimentSpec, preset, preset_names
+from dropviz.headline import headline
 from dropviz.training import Block, Record
 
 RESULTS = Path(__file__).resolve().parents[1] / "dropviz" / "results"

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from dropviz import analysis
+from dropviz.analysis import decompose
 from dropviz.charts import Subject
 from dropviz.experiment import ExperimentSpec
+from dropviz.headline import headline
 from dropviz.web.aggregate import Aggregate, comparison_step, summary, tidy
 
 TITLES = {"validation/accuracy": "validation accuracy", "test/accuracy": "test accuracy"}
@@ -39,7 +40,7 @@ def _headline(
     values = {
         arm: dict(zip(spec.seed_list(), map(float, seeds), strict=True)) for arm, seeds in level.items()
     }
-    found = analysis.headline(analysis.decompose(values, metric), spec)
+    found = headline(decompose(values, metric), spec)
     return {"parts": [{"text": text, "strong": strong} for text, strong in found.parts], "note": found.note}
 
 

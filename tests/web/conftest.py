@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -195,7 +196,8 @@ def get() -> Callable[..., Answer]:
         async def call() -> None:
             await app(scope, receive, send)
 
-        anyio.run(call)
+        with ThreadPoolExecutor(1) as thread:  # this one may have a loop already: Playwright's
+            thread.submit(anyio.run, call).result()
         found = [(key.decode(), text.decode()) for key, text in sent[0]["headers"]]
         body = b"".join(message.get("body", b"") for message in sent[1:])
         return Answer(status=sent[0]["status"], headers=found, body=body)

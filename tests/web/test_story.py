@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dropviz.analysis import decompose, headline, mean_interval
+from dropviz.analysis import decompose, mean_interval
 from dropviz.charts import Subject
 from dropviz.experiment import ExperimentSpec
+from dropviz.headline import headline
 from dropviz.store import Point
 from dropviz.web.aggregate import Aggregate
 from dropviz.web.story import effects, story

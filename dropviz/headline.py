@@ -1,0 +1,140 @@
+"""The one sentence: a decomposition in words, with its uncertainty and what has to be known with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dropviz.analysis import FEWEST_SEEDS, Decomposition, Estimate
+from dropviz.experiment import ExperimentSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """The decomposition as a sentence: (text, is it a number to look at) in order, and a quieter note below."""
+
+    parts: tuple[tuple[str, bool], ...]
+    note: str = ""
+
+    @property
+    def text(self) -> str:
+        """The sentence alone."""
+        return "".join(text for text, _ in self.parts)
+
+
+def headline(decomposition: Decomposition, spec: ExperimentSpec) -> Headline:
+    """The sentence that a decomposition allows, and what has to be known with it."""
+    d = decomposition
+    if d.gain is None:
+        return Headline(parts=((_incomplete(spec), False),))
+    unit, name = _unit(d.metric), d.metric.replace("/", " ")
+    less_is_better = d.metric.endswith("/loss")
+    seeds = "1 seed" if d.n == 1 else f"{d.n} paired seeds"
+    gain = d.gain if d.gain.estimate > 0 else _reversed(d.gain)
+    amount = (f"{_amount(gain.estimate, unit)}{_bracket(gain, unit)}", True)
+    parts: tuple[tuple[str, bool], ...]
+    if d.verdict == "no gain to explain":
+        difference = (f"{_amount(d.gain.estimate, unit)}{_bracket(d.gain, unit)} {unit.word}", True)
+        parts = ((f"Here dropout makes no difference to {name} that {seeds} can show: ", False), difference)
+        parts = (*parts, (". There is no gain to explain.", False))
+    elif d.gain.estimate == 0:
+        parts = ((f"Here dropout makes no difference to {name}.", False),)
+    elif d.gain.estimate < 0:
+        verb = f"raises {name} by" if less_is_better else "costs"
+        rest = "." if less_is_better else f" of {name}."
+        parts = ((f"Here dropout {verb} ", False), amount, (f" {unit.word}{rest}", False))
+    else:
+        verb = f"lowers {name} by" if less_is_better else "gains"
+        rest = "" if less_is_better else f" of {name}"
+        parts = ((f"Here dropout {verb} ", False), amount, (f" {unit.word}{rest}", False), *_share_parts(d))
+    return Headline(parts=parts, note=_note(d, spec, seeds))
+
+
+def _share_parts(d: Decomposition) -> tuple[tuple[str, bool], ...]:
+    """The sentence from the gain on."""
+    if d.explicit_share is None and d.faithfulness is None:
+        return ((".", False),)
+    if d.explicit_share is None or d.faithfulness is None:
+        one = d.explicit_share or d.faithfulness
+        assert one is not None
+        if d.explicit_share is None:
+            return ((". The formulas reproduce ", False), (_percent(one), True), (" of it.", False))
+        return (
+            (". The explicit effect accounts for ", False),
+            (_percent(one), True),
+            (_rest(one) + ".", False),
+        )
+    return (
+        (". The explicit effect accounts for ", False),
+        (_percent(d.explicit_share), True),
+        (f"{_rest(d.explicit_share)}; the formulas reproduce ", False),
+        (_percent(d.faithfulness), True),
+        (" of it.", False),
+    )
+
+
+def _rest(explicit: Estimate) -> str:
+    return " of it, the implicit for the rest" if explicit.estimate <= 1 else " of it, the implicit for none"
+
+
+def _incomplete(spec: ExperimentSpec) -> str:
+    missing = [arm for arm in ("none", "dropout") if arm not in spec.arms]
+    if not missing:
+        return "No seed has a result in all arms that are compared, so there is no gain to take apart."
+    arms = f"the arm {missing[0]}" if len(missing) == 1 else "the arms none and dropout"
+    return f"To see what dropout gains, add {arms}."
+
+
+def _note(d: Decomposition, spec: ExperimentSpec, seeds: str) -> str:
+    notes = [f"{seeds}, 95 % intervals in brackets"]
+    if d.n < FEWEST_SEEDS:
+        notes = [f"{seeds}: an anecdote, so no interval"]
+    if d.explicit_share is not None:
+        notes.append(f"explicit share at k = {d.k}, which keeps 1/{d.k} of the noise")
+    if d.mask_noise is not None and d.mask_noise.equivalent is not None:
+        margin = f"{100 * d.mask_noise.margin:g} points"
+        said = "returns" if d.mask_noise.equivalent else "is not shown to return"
+        notes.append(f"mask noise {said} dropout-{d.k} to dropout within {margin}")
+    if d.faithfulness is not None:
+        notes += _departures(spec)
+    return " · ".join(notes)
+
+
+def _departures(spec: ExperimentSpec) -> list[str]:
+    """What about the formulas is not as the theory has it."""
+    chosen = spec.surrogate
+    found = [f"{chosen.estimator} estimator"] if chosen.estimator != "exact" else []
+    found += ["output Hessian held constant, as in the paper's code"] if chosen.hessian == "constant" else []
+    found += [f"λ = {chosen.explicit:g}"] if chosen.explicit != 1 else []
+    return found + ([f"μ = {chosen.implicit:g}"] if chosen.implicit != 1 else [])
+
+
+@dataclass(frozen=True)
+class _Unit:
+    factor: float
+    digits: int
+    word: str
+
+
+def _unit(metric: str) -> _Unit:
+    return _Unit(100, 1, "points") if metric.endswith("/accuracy") else _Unit(1, 3, "nats")
+
+
+def _amount(value: float, unit: _Unit) -> str:
+    return f"{unit.factor * value:.{unit.digits}f}".replace("-", "−")
+
+
+def _bracket(one: Estimate, unit: _Unit) -> str:
+    if one.lower is None or one.upper is None:
+        return ""
+    return f" [{_amount(one.lower, unit)}, {_amount(one.upper, unit)}]"
+
+
+def _reversed(one: Estimate) -> Estimate:
+    """A loss as a cost: the same with its sign changed."""
+    lower, upper = (None if bound is None else -bound for bound in (one.upper, one.lower))
+    return Estimate(estimate=-one.estimate, lower=lower, upper=upper)
+
+
+def _percent(one: Estimate) -> str:
+    unit = _Unit(100, 0, "%")
+    return f"{_amount(one.estimate, unit)} %{_bracket(one, unit)}"
