@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "ExperimentSpec": "dropviz.experiment",
     "SpecError": "dropviz.choices",
-    "load_toml": "dropviz.experiment",
+    "load_spec": "dropviz.experiment",
     "preset": "dropviz.experiment",
     "Block": "dropviz.training",
     "decompose": "dropviz.analysis",

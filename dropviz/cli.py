@@ -42,7 +42,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 @app.command()
 def run(
-    spec: Annotated[Path | None, typer.Argument(metavar="[SPEC.toml]", help="A spec file.")] = None,
+    spec: Annotated[
+        Path | None, typer.Argument(metavar="[SPEC.toml]", help="A spec file, or a run's spec.json.")
+    ] = None,
     preset: Annotated[
         str | None, typer.Option(help="A preset instead of a file; see `dropviz presets`.")
     ] = None,
@@ -95,13 +97,13 @@ def presets() -> int:
 
 
 def _chosen(path: Path | None, name: str | None) -> ExperimentSpec:
-    from dropviz.experiment import load_toml, preset
+    from dropviz.experiment import load_spec, preset
 
     if path is not None and name is not None:
         raise ValueError(f"Both {str(path)!r} and --preset {name} are given: give one of them.")
     if path is None and name is None:
         raise ValueError("No experiment is given: name a SPEC.toml, or --preset noisy-digits.")
-    return preset(name) if name is not None else load_toml(str(path))
+    return preset(name) if name is not None else load_spec(str(path))
 
 
 def _complain(sentence: str) -> None:

@@ -201,20 +201,23 @@ def _toml_value(text: str) -> Any:
         return text
 
 
-def load_toml(path: Path | str) -> ExperimentSpec:
-    """Read a spec from a TOML file.
+def load_spec(path: Path | str) -> ExperimentSpec:
+    """Read a spec from a TOML file, or from a run's own ``spec.json``.
 
     Raises:
-        SpecError: The file cannot be read, is not TOML, or holds a spec that cannot be run.
+        SpecError: The file cannot be read, is not TOML or JSON, or holds a spec that cannot be run.
     """
+    kind = "JSON" if Path(path).suffix == ".json" else "TOML"
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{str(path)!r} cannot be read ({error}): give the path of a TOML file.") from None
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{str(path)!r} is not valid TOML: {error}; mend that line.") from None
+        table = json.loads(text) if kind == "JSON" else tomllib.loads(text)
+    except ValueError as error:
+        raise SpecError(f"{str(path)!r} is not valid {kind}: {error}; mend that line.") from None
+    if not isinstance(table, dict):
+        raise SpecError(f"{str(path)!r} holds {shown(table)}: a spec is a table of settings.")
     return ExperimentSpec.from_table(table)
 
 
@@ -235,7 +238,7 @@ def preset(name: str) -> ExperimentSpec:
     """
     if name not in preset_names():
         raise unknown_name("preset", name, preset_names())
-    return load_toml(Path(str(resources.files("dropviz") / "presets" / f"{name}.toml")))
+    return load_spec(Path(str(resources.files("dropviz") / "presets" / f"{name}.toml")))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from dropviz.experiment import (
     check_budget,
     evaluation_interval,
     evaluation_steps,
-    load_toml,
+    load_spec,
     preset,
     preset_names,
     result_key,
@@ -229,10 +229,22 @@ def test_a_spec_without_data_or_model_says_what_is_missing(missing: str) -> None
 # Files and presets.
 
 
+def test_a_runs_own_spec_can_be_run_again(tmp_path: Path) -> None:
+    path, mine = tmp_path / "spec.json", spec(p=0.25, seeds=3)
+    path.write_text(mine.canonical())
+    assert load_spec(path) == mine
+    path.write_text("[1, 2]")
+    with pytest.raises(SpecError, match="a spec is a table of settings"):
+        load_spec(path)
+    path.write_text("{")
+    with pytest.raises(SpecError, match="is not valid JSON"):
+        load_spec(path)
+
+
 def test_a_spec_is_read_from_a_toml_file(tmp_path: Path) -> None:
     path = tmp_path / "spec.toml"
     path.write_text('p = 0.25\n[data]\nname = "digits"\n[model]\nname = "mlp"\nwidths = [8]\n', "utf-8")
-    assert load_toml(path) == spec(p=0.25, model={"name": "mlp", "widths": [8]})
+    assert load_spec(path) == spec(p=0.25, model={"name": "mlp", "widths": [8]})
 
 
 @pytest.mark.parametrize(
@@ -248,12 +260,12 @@ def test_a_file_that_holds_no_spec_is_refused(tmp_path: Path, content: bytes, se
     path = tmp_path / "spec.toml"
     path.write_bytes(content)
     with pytest.raises(SpecError, match=sentence):
-        load_toml(path)
+        load_spec(path)
 
 
 def test_a_file_that_is_not_there_is_refused_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"missing\.toml' cannot be read"):
-        load_toml(tmp_path / "missing.toml")
+        load_spec(tmp_path / "missing.toml")
 
 
 @pytest.mark.parametrize("name", preset_names())
