@@ -74,6 +74,10 @@ class Watch:
         self.views[site] = view
         return view
 
+    def slope(self, site: str, gradient: Tensor) -> Tensor:
+        """The derivative in ε of that site, from the one in its entry of ``views``."""
+        return gradient * self.views[site]
+
 
 class Record:
     """ε = 0, writing down the shape of one row at each site."""

@@ -35,12 +35,16 @@ class Network:
         y: Labels (S, B).
         variances: Site → v = p / (1 − p).
         shortcut: Logits and site Jacobians computed faster than by ``site_jacobians``, where a model can.
+        watch: Makes the behaviour that ε is differentiated through.
+        by_row: Whether every coordinate of ε acts on one row alone, its own: true of the stacked models.
     """
 
     forward: Callable[[SiteBehaviour], Tensor]
     y: Tensor
     variances: Mapping[str, float]
     shortcut: Callable[[], tuple[Tensor, Jacobians] | None] = lambda: None
+    watch: Callable[[], Watch] = Watch
+    by_row: bool = True
 
 
 class Surrogate(Protocol):
@@ -117,7 +121,7 @@ def surrogate_loss(
         penalty: Tensor | None = exact_regularizer(network, z, jacobians, hessian=choices.hessian)
         noise = jacobian_noise(network, z, jacobians, draws) if implicit else None
     else:
-        watch = Watch()
+        watch = network.watch()
         z = network.forward(watch)
         penalty = sampled_regularizer(network, z, watch, draws, choices) if explicit else None
         noise = implicit_term(network, z, watch, draws) if implicit else None
@@ -136,7 +140,7 @@ def site_jacobians(network: Network, *, shortcut: bool = True) -> tuple[Tensor, 
     found = network.shortcut() if shortcut else None
     if found is not None:
         return found
-    watch = Watch()
+    watch = network.watch()
     z = network.forward(watch)
     count = z.shape[-1]
     differences = torch.eye(count, dtype=z.dtype, device=z.device)[:-1]
@@ -144,8 +148,8 @@ def site_jacobians(network: Network, *, shortcut: bool = True) -> tuple[Tensor, 
     outputs = differences[:, None, None].expand(-1, *z.shape)
     slopes = grad(z, list(watch.views.values()), outputs, create_graph=True, is_grads_batched=True)
     jacobians = {
-        site: (slope * view).permute(1, 2, 0, *range(3, slope.ndim)).flatten(3)
-        for (site, view), slope in zip(watch.views.items(), slopes, strict=True)
+        site: watch.slope(site, slope).permute(1, 2, 0, *range(3, slope.ndim)).flatten(3)
+        for site, slope in zip(watch.views, slopes, strict=True)
     }
     return z, jacobians
 
@@ -174,25 +178,36 @@ def sampled_regularizer(
         w = root_hessian(z, draws.class_signs())
         return _squared_slopes(network, z, watch, w.detach() if choices.hessian == "constant" else w).mean(-1)
     p = z.softmax(-1)
-    label = _sample(p.detach(), draws.uniforms())
+    label = sample_label(p.detach(), draws.uniforms())
     rows = _squared_slopes(network, z, watch, functional.one_hot(label, z.shape[-1]).to(p.dtype) - p)
     if choices.hessian == "differentiated":
         log_p = -cross_entropy(z, label)
-        rows = rows + rows.detach() * (log_p - log_p.detach())
+        score = log_p - log_p.detach()
+        rows = rows + rows.detach() * (score if network.by_row else score.sum(-1, keepdim=True))
     return rows.mean(-1)
 
 
-def _sample(p: Tensor, uniform: Tensor) -> Tensor:
+def sample_label(p: Tensor, uniform: Tensor) -> Tensor:
+    """A label a row, drawn from p (S, N, C) by numbers in (0, 1) (S, N)."""
     chosen = (p.double().cumsum(-1) < uniform.unsqueeze(-1)).sum(-1)
     return chosen.clamp_(max=p.shape[-1] - 1)
 
 
 def _squared_slopes(network: Network, z: Tensor, watch: Watch, outputs: Tensor) -> Tensor:
+    """½ v ‖∂(outputsᵀz)/∂ε‖² over all sites, as ``_by_row`` gives it."""
     slopes = grad(z, list(watch.views.values()), outputs, create_graph=True)
-    rows = torch.zeros((), dtype=z.dtype, device=z.device)
-    for (site, view), slope in zip(watch.views.items(), slopes, strict=True):
-        rows = rows + network.variances[site] / 2 * (slope * view).square().flatten(2).sum(-1)
-    return rows
+    terms = [
+        network.variances[site] / 2 * _by_row(network, watch.slope(site, slope).square(), z.shape[1])
+        for site, slope in zip(watch.views, slopes, strict=True)
+    ]
+    return torch.stack(terms).sum(0)
+
+
+def _by_row(network: Network, product: Tensor, rows: int) -> Tensor:
+    """The sum over ε of each row (S, N); where ε is not by row, the mean over rows (S, 1)."""
+    if network.by_row:
+        return product.flatten(2).sum(-1)
+    return product.flatten(1).sum(-1, keepdim=True) / rows
 
 
 def implicit_term(network: Network, z: Tensor, watch: Watch, draws: Draws) -> Tensor:
@@ -201,8 +216,9 @@ def implicit_term(network: Network, z: Tensor, watch: Watch, draws: Draws) -> Te
     slopes = grad(loss, list(watch.views.values()), create_graph=True)
     signs = draws.signs()
     terms = [
-        sqrt(network.variances[site]) * (slope * view * signs[site]).flatten(2).sum(-1).mean(-1)
-        for (site, view), slope in zip(watch.views.items(), slopes, strict=True)
+        sqrt(network.variances[site])
+        * _by_row(network, watch.slope(site, slope) * signs[site], z.shape[1]).mean(-1)
+        for site, slope in zip(watch.views, slopes, strict=True)
     ]
     return torch.stack(terms).sum(0)
 

@@ -7,6 +7,8 @@ stopped and resumed ends bit-identical to one that was not.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 SURFACE_SIZE = 48  # pixels of a decision surface, each way
 MOST_SURFACES = 25
+CHECKED_TOGETHER = 64  # steps whose losses are looked at together: a look at each would wait for the device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +101,9 @@ class Block:
     def __init__(self, spec: ExperimentSpec, arm: str, seeds: Sequence[int], device: str = "cpu") -> None:
         self.spec, self.strategy, self.seeds, self.device = spec, strategy(arm), tuple(seeds), device
         self.step, self.total, self.finished = 0, spec.train.steps, False
-        self._evaluated = False
+        self.evaluated_at = -1  # the step of the latest evaluation
+        interval = evaluation_interval(spec)  # what the steps since then optimized:
+        self.data_terms, self.penalties = torch.zeros(2, interval, len(self.seeds), device=device)
         self._load_data([spec.data.load(seed) for seed in self.seeds])
         self._build_model()
         batch = min(spec.observe.probe, self.y_train.shape[1])
@@ -137,22 +142,27 @@ class Block:
         self.variances = {site: variance(spec.p) for site in spec.model.sites()}
         self.draws = self._draws("train", spec.train.batch_size)
 
-    def advance(self) -> list[Record | Snapshot]:
+    def advance(self, seconds: float = math.inf) -> list[Record | Snapshot]:
         """Train to the next evaluation point and return what was recorded there.
 
+        After so many ``seconds`` it returns nothing, to be called again: where it pauses does not change a number.
         The first call records the losses of the untrained network, and the second one begins with its statistics: so
         somebody who watches sees a first point at once. The last one reads the test split, once.
 
         Raises:
             Diverged: A loss is not finite; the error has what was recorded before it.
         """
-        if not self._evaluated:
-            self._evaluated = True
+        if self.evaluated_at < 0:
             return self._evaluate()
-        records: list[Record | Snapshot] = [*self._measure()] if self.step == 0 else []
+        records: list[Record | Snapshot] = []
+        if self.step == 0:
+            records += self._measure()
         try:
-            records += self._train_until(self._following_evaluation())
-            records += self._evaluate()
+            target = self._following_evaluation()
+            self._train_until(target, time.monotonic() + seconds)
+            if self.step < target:
+                return records
+            records += [*self._mean_of_stretch(), *self._evaluate()]
         except Diverged as error:
             error.records += records
             raise
@@ -161,23 +171,31 @@ class Block:
         return records
 
     def _following_evaluation(self) -> int:
-        interval = evaluation_interval(self.spec)
-        return min(self.total, (self.step // interval + 1) * interval)
+        return min(self.total, self.evaluated_at + evaluation_interval(self.spec))
 
-    def _train_until(self, target: int) -> list[Record]:
-        first = self.step
-        objective = torch.empty(target - first, len(self.seeds), device=self.device)
-        penalty = torch.zeros_like(objective)
-        for index in range(target - first):
-            terms = self.update()
-            objective[index] = terms.data.detach()
-            if terms.explicit is not None:
-                penalty[index] = terms.explicit.detach()
-        objective += penalty
-        self._check_finite(objective, first)
-        records = [self._record("train/objective", objective.mean(0))]
+    def _train_until(self, target: int, deadline: float) -> None:
+        """Train towards an evaluation point, at least a little, and keep what each step optimizes."""
+        while self.step < target:
+            first, last = self.step, min(target, self.step + CHECKED_TOGETHER)
+            for index in range(first - self.evaluated_at, last - self.evaluated_at):
+                terms = self.update()
+                self.data_terms[index] = terms.data.detach()
+                if terms.explicit is not None:
+                    self.penalties[index] = terms.explicit.detach()
+            self._check_finite(self._objectives(last)[first - self.evaluated_at :], first)
+            if time.monotonic() > deadline:
+                return
+
+    def _objectives(self, last: int) -> Tensor:
+        """Of each step since the latest evaluation, up to ``last``."""
+        count = last - self.evaluated_at
+        return self.data_terms[:count] + self.penalties[:count]
+
+    def _mean_of_stretch(self) -> list[Record]:
+        records = [self._record("train/objective", self._objectives(self.step).mean(0))]
         if self.strategy.analytic:
-            records.append(self._record("train/penalty", penalty.mean(0)))
+            penalties = self.penalties[: self.step - self.evaluated_at]
+            records.append(self._record("train/penalty", penalties.mean(0)))
         return records
 
     def update(self) -> LossTerms:
@@ -213,6 +231,7 @@ class Block:
     def _evaluate(self) -> list[Record | Snapshot]:
         records = [*self._losses("train"), *self._losses("validation")]
         self._check_finite(torch.from_numpy(records[0].values)[None], self.step)
+        self.evaluated_at = self.step
         records = records[:1] + records[2:]  # accuracy on noisy training labels would only confuse
         if self.step == self.total:
             records += self._losses("test")
@@ -275,7 +294,9 @@ class Block:
             saved |= {f"optimizer/{name}/{index}": value for index, value in enumerate(values)}
         saved |= {f"memory/{name}": value for name, value in self.memory.items()}
         saved["step"] = torch.tensor(self.step)
-        saved["evaluated"] = torch.tensor(self._evaluated)
+        saved["evaluated_at"] = torch.tensor(self.evaluated_at)
+        since = self.step - max(0, self.evaluated_at)
+        saved["stretch"] = torch.stack([self.data_terms[:since], self.penalties[:since]])
         return {name: value.detach().contiguous().to("cpu", copy=True) for name, value in saved.items()}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
@@ -290,7 +311,9 @@ class Block:
                 entry, _, index = name.partition("/")
                 self.optimizer.state[entry][int(index)].copy_(value)
         self.step = int(state["step"])
-        self._evaluated, self.finished = bool(state["evaluated"]), self.step == self.total
+        self.evaluated_at, self.finished = int(state["evaluated_at"]), self.step == self.total
+        since = state["stretch"].shape[1]
+        self.data_terms[:since], self.penalties[:since] = state["stretch"].to(self.device)
 
 
 def _optimizer(train: TrainChoices, parameters: list[Tensor]) -> Optimizer:

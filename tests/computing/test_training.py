@@ -292,6 +292,18 @@ def test_a_resumed_run_ends_as_if_it_had_not_stopped(points: int, optimizer: str
     assert all(torch.equal(value, resumed.parameters[name]) for name, value in whole.parameters.items())
 
 
+@pytest.mark.parametrize("arm", ["dropout", "explicit"])
+def test_a_run_that_returns_between_evaluations_and_resumes_there_has_the_same_curves(arm: str) -> None:
+    settings = ("train.steps=300", "observe.evaluations=1", "observe.statistics=2")
+    expected = run(block(*settings, arm=arm))
+    found, training = [], block(*settings, arm=arm)
+    while not training.finished:
+        found += training.advance(seconds=0)  # a few steps at a time
+        state, training = training.state(), block(*settings, arm=arm)
+        training.load_state(state)
+    assert_same(curves(found), expected)
+
+
 def test_a_run_resumes_in_the_middle_of_what_was_drawn_ahead() -> None:
     settings = ("train.steps=600", "observe.evaluations=3", "observe.statistics=0")
     whole, stopped, resumed = (block(*settings) for _ in range(3))
@@ -387,7 +399,8 @@ def test_a_state_is_named_tensors_on_the_cpu() -> None:
         "optimizer",
         "memory",
         "step",
-        "evaluated",
+        "evaluated_at",
+        "stretch",
     }
     assert all(isinstance(value, Tensor) and value.is_contiguous() for value in state.values())
     assert {value.device.type for value in state.values()} == {"cpu"}
