@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 if TYPE_CHECKING:
     from dropviz.experiment import ExperimentSpec
 
+FAILED = 1
 BAD_INPUT = 2
 STOPPED = 130
 
@@ -35,6 +36,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except ValueError as error:
         _complain(str(error))
         code = BAD_INPUT
+    except (OSError, RuntimeError) as error:  # a full disk, an engine that does not start
+        _complain(str(error))
+        code = FAILED
     except (KeyboardInterrupt, typer.Abort):
         code = STOPPED
     sys.exit(code if isinstance(code, int) else 0)

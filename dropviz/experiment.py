@@ -173,7 +173,7 @@ class ExperimentSpec(Choices):
         table = self.to_table()
         for setting in settings:
             key, separator, text = setting.partition("=")
-            if not separator:
+            if not separator or not key.strip():
                 raise SpecError(f"{shown(setting)} is not a setting: write key=value, such as p=0.2.")
             _set(table, key.strip(), _toml_value(text.strip()))
         return ExperimentSpec.from_table(table)
@@ -197,7 +197,7 @@ def _set(table: dict[str, Any], key: str, value: Any) -> None:
 def _toml_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
 
 
@@ -214,7 +214,7 @@ def load_spec(path: Path | str) -> ExperimentSpec:
         raise SpecError(f"{str(path)!r} cannot be read ({error}): give the path of a TOML file.") from None
     try:
         table = json.loads(text) if kind == "JSON" else tomllib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SpecError(f"{str(path)!r} is not valid {kind}: {error}; mend that line.") from None
     if not isinstance(table, dict):
         raise SpecError(f"{str(path)!r} holds {shown(table)}: a spec is a table of settings.")

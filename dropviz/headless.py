@@ -8,17 +8,18 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dropviz import settings
-from dropviz.engine import EngineKeeper
+from dropviz.engine import EngineKeeper, engine_runs
 from dropviz.experiment import ExperimentSpec
 from dropviz.export import check_writable, write
 from dropviz.headline import headline
-from dropviz.store import Experiment, Job, Store
+from dropviz.store import Experiment, Job, Store, StoreError
 from dropviz.store.records import FINAL
 
 LOOK_SECONDS = 0.2
@@ -47,19 +48,34 @@ def run_experiment(spec: ExperimentSpec, out: Path, *, fresh: bool = False) -> i
     store = Store.open()
     try:
         return _conclude(store, run_to_end(store, spec, fresh=fresh), out)
+    except StoreError as error:  # in the middle of it: no fault of the input
+        raise RuntimeError(str(error)) from error
     finally:
         store.close()
 
 
 def run_to_end(store: Store, spec: ExperimentSpec, *, fresh: bool = False) -> Experiment:
     """Submit a spec, keep an engine for it and show its progress on stderr until it has ended or a signal stops it."""
+    _check_device(store)
     keeper = EngineKeeper()
     try:
         with _stop_signals() as stopping:
             view_id = store.submit(spec, owner="command line", fresh=fresh)
+            store.watch(view_id)
             return _watch(store, view_id, keeper, stopping)
     finally:
         keeper.close()
+
+
+def _check_device(store: Store) -> None:
+    """Refuse to leave the work to an engine that would do it on another kind of device."""
+    wanted = settings.device_class()
+    for worker in store.workers() if engine_runs() else []:
+        if worker.device.partition(":")[0] != wanted:
+            raise ValueError(
+                f"The engine that serves {settings.store_url().removeprefix('sqlite:///')} trains on {worker.device}, not"
+                f" on {wanted}: stop it, set DROPVIZ_DEVICE={worker.device}, or set DROPVIZ_DATA to another directory."
+            )
 
 
 @contextmanager
@@ -86,7 +102,8 @@ def _watch(store: Store, view_id: str, keeper: EngineKeeper, stopping: threading
             keeper.ensure()
             if keeper.deaths >= MOST_ENGINE_DEATHS:
                 store.request(view_id, "stop")
-                raise ValueError(f"The engine does not start: see {settings.data_dir() / 'engine.log'}.")
+                raise RuntimeError(f"The engine does not start: see {settings.data_dir() / 'engine.log'}.")
+            store.watch(view_id)
             if stopping.wait(LOOK_SECONDS):
                 return _stop(store, view_id)
 
@@ -99,7 +116,7 @@ def _stop(store: Store, view_id: str) -> Experiment:
         if not any(job.state == "running" and job.wants == "stop" for job in experiment.jobs):
             break
         time.sleep(0.05)
-    return store.experiment(view_id)
+    return replace(store.experiment(view_id), state="stopped")  # whatever else had become of it
 
 
 def _conclude(store: Store, experiment: Experiment, out: Path) -> int:

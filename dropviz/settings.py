@@ -19,8 +19,14 @@ def data_dir() -> Path:
         ValueError: ``DROPVIZ_DATA`` names something that is not a directory.
     """
     text = os.environ.get("DROPVIZ_DATA", "").strip()
-    path = Path(text).expanduser() if text else Path.home() / ".local" / "share" / "dropviz"
-    if path.exists() and not path.is_dir():
+    try:
+        path = Path(text).expanduser() if text else Path.home() / ".local" / "share" / "dropviz"
+        usable = path.is_dir() or not path.exists()
+    except (RuntimeError, OSError) as error:  # no such home, or a folder that may not be searched
+        raise ValueError(
+            f"DROPVIZ_DATA = {text!r} cannot be used ({error}): name another directory."
+        ) from None
+    if not usable:
         raise ValueError(
             f"DROPVIZ_DATA = {text!r} is not a directory: name one, or a path that can be created."
         )
@@ -34,14 +40,19 @@ def store_url() -> str:
         ValueError: ``DROPVIZ_STORE`` is not a SQLite URL.
     """
     url = os.environ.get("DROPVIZ_STORE", "").strip() or f"sqlite:///{data_dir() / 'dropviz.db'}"
-    if not url.startswith("sqlite:///"):
+    if not url.startswith("sqlite:///") or url == "sqlite:///":
         raise ValueError(f"DROPVIZ_STORE = {url!r} is not a SQLite URL: write sqlite:///PATH.")
     return url
 
 
+def beside_store(ending: str) -> Path:
+    """A place that belongs to the store and to no other one, such as ``dropviz.checkpoints`` beside ``dropviz.db``."""
+    return Path(store_url().removeprefix("sqlite:///")).absolute().with_suffix(ending)
+
+
 def checkpoint_dir() -> Path:
     """Where the engine keeps the checkpoints of unfinished jobs."""
-    return data_dir() / "checkpoints"
+    return beside_store(".checkpoints")
 
 
 def cores() -> int:

@@ -125,6 +125,12 @@ def test_a_failed_job_is_exit_code_1_and_the_rest_is_written(
         (("run",), "No experiment is given"),
         (("run", "broken.toml", "--preset", "noisy-digits"), "give one of them"),
         (("run", "--preset", "noisy-digits", "--out", "broken.toml"), "cannot be written"),
+        (("run", "--preset", "noisy-digits", "--out", "taken"), "summary.json in it is a folder"),
+        (("run", "--preset", "noisy-digits", "--set", "=5"), "write key=value"),
+        (
+            ("run", "--preset", "noisy-digits", "--set", "p=" + "[" * 3000),
+            "is not possible: it must be a number",
+        ),
         (
             ("run", "--preset", "noisy-digits", "--seeds", "two"),
             "seeds = 'two' is not possible: it must be a whole number",
@@ -146,6 +152,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DROPVIZ_DATA", str(tmp_path / "data"))
     Path("broken.toml").write_text("p = = 0.5")
+    Path("taken/summary.json").mkdir(parents=True)
     with pytest.raises(SystemExit) as ended:
         main(list(arguments))
     assert ended.value.code == 2
@@ -154,6 +161,24 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert error.startswith("dropviz: ")
     assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "data").exists()  # nothing was queued
+
+
+def test_an_engine_that_trains_elsewhere_is_not_given_the_work(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    here = environment | {"DROPVIZ_DATA": str(tmp_path / "data")}
+    engine = subprocess.Popen([sys.executable, "-m", "dropviz.engine"], env=here, stderr=subprocess.DEVNULL)
+    store = Store.open(tmp_path / "data" / "dropviz.db")
+    try:
+        wait_until(store.workers)
+        code, _, err = run(here | {"DROPVIZ_DEVICE": "cuda"}, "run", *TINY, "--out", str(tmp_path / "out"))
+        assert (code, len(err.strip().splitlines())) == (2, 1)
+        assert "trains on cpu, not on cuda: stop it, set DROPVIZ_DEVICE=cpu" in err
+        assert store.experiments() == []
+    finally:
+        engine.terminate()
+        engine.wait(20)
+        store.close()
 
 
 def test_a_foreign_database_is_bad_input(environment: dict[str, str], tmp_path: Path) -> None:

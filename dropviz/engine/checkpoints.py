@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropviz import settings
-from dropviz.store import Store
+from dropviz.experiment import code_version
+from dropviz.store import Claim, Store
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,15 +30,15 @@ def path_of(job_id: int) -> Path:
     return settings.checkpoint_dir() / f"{job_id}.safetensors"
 
 
-def write(job_id: int, attempt: int, checkpoint: Checkpoint) -> None:
+def write(claim: Claim, checkpoint: Checkpoint) -> None:
     """Replace a job's checkpoint; a crash at any moment leaves the former one or the new one."""
     from safetensors.torch import save
 
-    place = {"step": str(checkpoint.step), "seq": str(checkpoint.seq), "attempt": str(attempt)}
+    place = {"step": str(checkpoint.step), "seq": str(checkpoint.seq), "of": _identity(claim)}
     content = save(checkpoint.state, metadata=place)
-    path = path_of(job_id)
+    path = path_of(claim.job_id)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{attempt}.tmp")
+    temporary = path.with_suffix(f".{claim.attempt}.tmp")
     with temporary.open("wb") as file:
         file.write(content)
         file.flush()
@@ -45,17 +47,28 @@ def write(job_id: int, attempt: int, checkpoint: Checkpoint) -> None:
     _sync_folder(path.parent)
 
 
-def read(job_id: int) -> Checkpoint | None:
-    """A job's checkpoint, or None where there is none that can be read: then the job starts over."""
+def read(claim: Claim) -> Checkpoint | None:
+    """A job's checkpoint, or None where there is none that can be used: then the job starts over.
+
+    One that another job of this number left, in a store that is gone, or that other code wrote, is not used.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path_of(job_id), framework="pt") as file:
+        with safe_open(path_of(claim.job_id), framework="pt") as file:
             place = file.metadata()
+            if place["of"] != _identity(claim):
+                return None
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         return Checkpoint(state=state, step=int(place["step"]), seq=int(place["seq"]))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return None
+
+
+def _identity(claim: Claim) -> str:
+    """What a checkpoint's numbers depend on: the same for every attempt of a job, and for no other one."""
+    parts = (claim.spec, claim.arm, str(claim.seeds), code_version())
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def remove(job_id: int) -> None:

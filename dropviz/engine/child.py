@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dropviz.training import Block, Record, Snapshot
 
 CHECKPOINT_SECONDS = 2.0
+LONGEST_STRETCH_SECONDS = 0.5  # between two looks at what is wanted, however far the next evaluation is
 NICENESS = 5  # the page and the store come first
 SMOOTHING = 0.7  # weight of the past in the steps per second that are shown
 
@@ -42,7 +43,9 @@ def run_job(claim: Claim, url: str, device: str, threads: int) -> None:
     """
     _tie_to_engine()
     store = Store.open(url, verify=False)
-    checkpoint = checkpoints.read(claim.job_id)
+    checkpoint = checkpoints.read(claim)
+    if checkpoint and checkpoint.seq > store.last_seq(claim.job_id):
+        checkpoint = None  # of points that this store never had
     seq, step = (checkpoint.seq, checkpoint.step) if checkpoint else (-1, 0)
     wants = store.begin(claim.job_id, claim.attempt, seq=seq, step=step, pid=os.getpid(), device=device)
     if wants == "superseded":
@@ -95,11 +98,11 @@ def advance(block: Block, claim: Claim, series: Series) -> Ending:
     first, saved_at, rate = block.step, time.monotonic(), None
     while not block.finished:
         before, started = block.step, time.monotonic()
-        records = block.advance()
+        records = block.advance(seconds=LONGEST_STRETCH_SECONDS)
         now = time.monotonic()
         rate = _smoothed(rate, block.step - before, now - started)
         series.put(records, block.step, rate)
-        stepped = claim.advance_once and block.step > first
+        stepped = claim.advance_once and block.step > first and block.step == block.evaluated_at
         pausing = stepped or (series.recorder.wants == "pause" and not claim.advance_once)
         if block.finished:
             break

@@ -15,12 +15,15 @@ from dropviz import settings
 from dropviz.engine import checkpoints
 from dropviz.engine.protocol import Engine, Placed
 from dropviz.store import Store, StoreError, Worker
+from dropviz.store.records import LEASE_SECONDS
 
 TURN_SECONDS = 0.05
 IDLE_SECONDS = 0.1
 GRACE_SECONDS = 0.5  # a child that is to stop ends itself; after this it is killed
 BEAT_SECONDS = 2.0
 SWEEP_SECONDS = 60.0
+UNWATCHED_SECONDS, LONG_UNWATCHED_SECONDS = 10.0, 60.0
+STARTING_SECONDS = 60.0  # a child that has not reported yet may still be importing torch from a cold disk
 
 logger = logging.getLogger(__name__)
 
@@ -33,15 +36,18 @@ class Dispatcher:
         self.worker_id = secrets.token_hex(8)
         self.started_at = time.time()
         self._condemned: dict[tuple[int, int], float] = {}
+        self._watched: dict[str, tuple[float, float]] = {}
+        self._heard: dict[tuple[int, int], tuple[float, float]] = {}  # heartbeat, and when it was new here
         self._beaten_at = self._swept_at = float("-inf")
 
     def run(self, stopping: threading.Event) -> None:
         """Serve until ``stopping`` is set; then the children end and their jobs are queued again."""
-        released = self.store.release_all()
-        if released:
-            logger.info("took up %d jobs of an engine that ended", released)
+        released: int | None = None
         while not stopping.is_set():
             try:
+                if released is None:
+                    released = self.store.release_all()
+                    logger.info("took up %d jobs of an engine that ended", released)
                 self.turn()
             except StoreError as error:  # a full disk or a locked file may pass; the children go on meanwhile
                 logger.warning("%s", error)
@@ -84,7 +90,7 @@ class Dispatcher:
     def _obey(self, alive: dict[tuple[int, int], Placed]) -> None:
         if not alive:
             return
-        wanted = {(job_id, attempt): wants for job_id, attempt, wants in self.store.running()}
+        wanted = {(lease.job_id, lease.attempt): lease.wants for lease in self.store.running()}
         now = time.monotonic()
         for key in alive:
             if wanted.get(key, "superseded") in ("run", "pause"):
@@ -97,12 +103,41 @@ class Dispatcher:
         if now - self._beaten_at > BEAT_SECONDS:
             self._beaten_at = now
             self.store.beat(self._worker())
-            for job_id, attempt in self.store.expire_leases():
-                logger.warning("job %d, attempt %d: its lease expired", job_id, attempt)
-                self.engine.stop(job_id, attempt)
+            self._expire(now)
+            self._stop_unwatched(now)
         if now - self._swept_at > SWEEP_SECONDS:
             self._swept_at = now
             checkpoints.sweep(self.store)
+
+    def _expire(self, now: float) -> None:
+        """Give up children that have been silent, by this process's own clock: a machine's time may jump."""
+        leases = self.store.running()
+        self._heard = {
+            (lease.job_id, lease.attempt): self._heard.get((lease.job_id, lease.attempt), (-1.0, now))
+            for lease in leases
+        }
+        for lease in leases:
+            key = (lease.job_id, lease.attempt)
+            if self._heard[key][0] != lease.heartbeat_at:
+                self._heard[key] = (lease.heartbeat_at, now)
+            patience = LEASE_SECONDS if lease.begun else STARTING_SECONDS
+            if now - self._heard[key][1] > patience:
+                error = f"The training process was silent for {patience:.0f} seconds"
+                self.store.finish(*key, "crashed", error=error)
+                logger.warning("job %d, attempt %d: its lease expired", *key)
+                self.engine.stop(*key)
+
+    def _stop_unwatched(self, now: float) -> None:
+        """Stop what a command line started that is gone; by this process's own clock, but for what is long past."""
+        watched = self.store.watched()
+        self._watched = {key: self._watched.get(key, (-1.0, now)) for key in watched}
+        for view_id, at in watched.items():
+            if self._watched[view_id][0] != at:
+                self._watched[view_id] = (at, now)
+            silent = now - self._watched[view_id][1] > UNWATCHED_SECONDS
+            if silent or time.time() - at > LONG_UNWATCHED_SECONDS:
+                logger.info("experiment %s: the command that started it is gone", view_id)
+                self.store.request(view_id, "stop")
 
     def _worker(self) -> Worker:
         return Worker(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -16,6 +17,8 @@ SUPERVISED = "DROPVIZ_SUPERVISED"  # set by ``dropviz serve``, which keeps the e
 LOOK_SECONDS = 1.0
 LONGEST_PAUSE = 30.0
 LOG_BYTES = 2**20
+
+logger = logging.getLogger(__name__)
 
 
 class EngineKeeper:
@@ -72,7 +75,10 @@ class EngineKeeper:
 
     def _keep(self) -> None:
         while not self._closing.is_set():
-            self.ensure()
+            try:
+                self.ensure()
+            except (OSError, ValueError):  # no memory or no process left may pass
+                logger.exception("no engine could be started; it is tried again")
             self._closing.wait(LOOK_SECONDS)
 
     def _start(self) -> None:

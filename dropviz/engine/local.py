@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import logging
 import multiprocessing
+import os
 import threading
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
@@ -26,6 +28,9 @@ PRELOAD = [
     "dropviz.training",
     "dropviz.curvature",
 ]
+
+
+logger = logging.getLogger(__name__)
 
 
 class LocalEngine:
@@ -54,8 +59,12 @@ class LocalEngine:
 
     def _wait_for_server(self) -> None:
         first = self._context.Process(target=int, daemon=True)
-        first.start()  # returns when the server answers
-        first.join()
+        try:
+            first.start()  # returns when the server answers
+            first.join()
+        except (OSError, EOFError):
+            logger.exception("the fork server ended while it imported torch, so this engine ends, too")
+            os._exit(1)  # whoever keeps the engine tries again, and says so if that does not help
         self._ready.set()
 
     def slots(self) -> int:

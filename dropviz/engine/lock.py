@@ -1,4 +1,4 @@
-"""One engine a data directory: a lock on a file that the kernel gives back however its holder ends."""
+"""One engine a store: a lock on a file that the kernel gives back however its holder ends."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PROBE_SECONDS = 1.0  # longer than anybody holds the lock just to look
 
 
 class EngineRunning(ValueError):
-    """Another engine serves this data directory."""
+    """Another engine serves this store."""
 
     def __init__(self, path: Path, pid: str) -> None:
         super().__init__(
-            f"An engine serves {path.parent} already (process {pid or 'unknown'}): use that one."
+            f"An engine serves {path.with_suffix('.db')} already (process {pid or 'unknown'}): use that one."
         )
 
 
@@ -47,7 +47,7 @@ def acquire() -> int:
 
 
 def engine_runs() -> bool:
-    """Whether some process serves this data directory."""
+    """Whether some process serves this store."""
     try:
         descriptor = os.open(_path(), os.O_RDWR)
     except FileNotFoundError:
@@ -62,4 +62,4 @@ def engine_runs() -> bool:
 
 
 def _path() -> Path:
-    return settings.data_dir() / "engine.lock"
+    return settings.beside_store(".lock")

@@ -49,7 +49,8 @@ class Recorder:
     """
 
     def __init__(self, store: Store, claim: Claim, wants: Orders) -> None:
-        self.store, self.job_id, self.attempt, self.wants = store, claim.job_id, claim.attempt, wants
+        self.store, self.claim, self.wants = store, claim, wants
+        self.job_id, self.attempt = claim.job_id, claim.attempt
         self._items: list[Progress | checkpoints.Checkpoint | Ending] = []
         self._changed = threading.Condition()
         self._beaten_at = time.monotonic()
@@ -112,7 +113,7 @@ class Recorder:
             waiting = []
             self._leave_if_superseded()
             if isinstance(item, checkpoints.Checkpoint):
-                checkpoints.write(self.job_id, self.attempt, item)
+                checkpoints.write(self.claim, item)
             else:
                 return self._finish(item)
         if waiting or time.monotonic() - self._beaten_at > HEARTBEAT_SECONDS:

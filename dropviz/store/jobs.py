@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from dropviz.store.records import FINAL, LIVE, Action, UnknownExperiment
 from dropviz.store.schema import experiment_jobs, experiments, jobs, queue, results, usage
 
 USAGE_HALF_LIFE = 600.0
+FORGOTTEN_SECONDS = 0.01
 
 
 def request(connection: Connection, view_id: str, action: Action, now: float) -> None:
@@ -42,6 +43,23 @@ def request(connection: Connection, view_id: str, action: Action, now: float) ->
     if action == "step":
         _step(connection, live, now)
     touch_queue(connection)
+
+
+def watch(connection: Connection, view_id: str, now: float) -> None:
+    """Note that an experiment is watched; from then on it has to be."""
+    connection.execute(update(experiments).where(experiments.c.id == view_id).values(watched_at=now))
+
+
+def watched(connection: Connection) -> dict[str, float]:
+    """Experiments that have to be watched and are under way → when they last were."""
+    query = (
+        select(experiments.c.id, experiments.c.watched_at)
+        .join(experiment_jobs, experiment_jobs.c.experiment_id == experiments.c.id)
+        .join(jobs, jobs.c.id == experiment_jobs.c.job_id)
+        .where(experiments.c.watched_at.is_not(None), experiments.c.wants != "stop", jobs.c.state.in_(LIVE))
+        .distinct()
+    )
+    return {row.id: row.watched_at for row in connection.execute(query)}
 
 
 def settle_wants(connection: Connection, job_ids: Sequence[int], now: float) -> None:
@@ -97,6 +115,8 @@ def touch_queue(connection: Connection) -> None:
 def charge(connection: Connection, owner: str, slot_seconds: float, now: float) -> None:
     """Add to what an owner used lately."""
     used = decayed_usage(connection, now)
+    forgotten = [name for name, seconds in used.items() if seconds < FORGOTTEN_SECONDS and name != owner]
+    connection.execute(delete(usage).where(usage.c.owner.in_(forgotten)))
     values = {"slot_seconds": used.get(owner, 0.0) + slot_seconds, "updated_at": now}
     if owner in used:
         connection.execute(update(usage).where(usage.c.owner == owner).values(values))

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import Connection, Row, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from dropviz.store import jobs as moves
-from dropviz.store.records import LEASE_SECONDS, Claim, Orders, Outcome, Worker
+from dropviz.store.records import Claim, Lease, Orders, Outcome, Worker
 from dropviz.store.schema import jobs, workers
 
 MOST_RETRIES = 2
-STARTING_SECONDS = 60.0  # a child that has not reported yet may still be importing torch from a cold disk
 
 
 def claim(connection: Connection, worker_id: str, now: float) -> Claim | None:
@@ -54,22 +53,6 @@ def orders(connection: Connection, job_id: int, attempt: int) -> Orders:
     return connection.execute(query).scalar() or "superseded"
 
 
-def expire(connection: Connection, now: float) -> list[tuple[int, int]]:
-    """Give up jobs whose child has been silent; returns (job, attempt) of each."""
-    silent = select(jobs.c.id, jobs.c.attempt).where(
-        jobs.c.state == "running",
-        or_(
-            jobs.c.heartbeat_at < now - STARTING_SECONDS,
-            jobs.c.pid.is_not(None) & (jobs.c.heartbeat_at < now - LEASE_SECONDS),
-        ),
-    )
-    expired = [(row.id, row.attempt) for row in connection.execute(silent)]
-    for job_id, attempt in expired:
-        error = f"The training process was silent for {LEASE_SECONDS:.0f} seconds"
-        finish(connection, job_id, attempt, "crashed", now, error=error)
-    return expired
-
-
 def finish(
     connection: Connection,
     job_id: int,
@@ -89,7 +72,7 @@ def finish(
     if job is None:
         return False
     moves.charge(connection, job.owner, max(0.0, now - job.claimed_at), now)
-    if outcome == "crashed" and job.retries >= MOST_RETRIES:
+    if outcome == "crashed" and job.wants != "stop" and job.retries >= MOST_RETRIES:
         outcome, error = (
             "failed",
             f"{error}, {job.retries + 1} times: see the log; fewer seeds need less memory.",
@@ -117,17 +100,26 @@ def _wait_or_stop(connection: Connection, job: Row, outcome: Outcome, now: float
     moves.change(connection, job.id, pid=None, steps_per_second=None, **values)
 
 
-def running_of(connection: Connection) -> list[tuple[int, int, str]]:
-    """(job, attempt, wants) of each running job."""
-    query = select(jobs.c.id, jobs.c.attempt, jobs.c.wants).where(jobs.c.state == "running")
-    return [(row.id, row.attempt, row.wants) for row in connection.execute(query)]
+def running_of(connection: Connection) -> list[Lease]:
+    """The running jobs, with what is wanted of them and when they were last heard of."""
+    query = select(jobs.c.id, jobs.c.attempt, jobs.c.wants, jobs.c.heartbeat_at, jobs.c.pid)
+    return [
+        Lease(
+            job_id=row.id,
+            attempt=row.attempt,
+            wants=row.wants,
+            heartbeat_at=row.heartbeat_at,
+            begun=row.pid is not None,
+        )
+        for row in connection.execute(query.where(jobs.c.state == "running"))
+    ]
 
 
 def release_all(connection: Connection, now: float) -> int:
-    """Queue again every running job: a new engine calls this, since the children of the former one are gone."""
+    """Take every running job from its child: a new engine calls this, since the children of the former one are gone."""
     orphans = running_of(connection)
-    for job_id, attempt, _ in orphans:
-        finish(connection, job_id, attempt, "released", now)
+    for lease in orphans:
+        finish(connection, lease.job_id, lease.attempt, "released", now)
     connection.execute(delete(workers))
     return len(orphans)
 

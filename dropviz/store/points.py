@@ -30,7 +30,7 @@ def append(
     wants = orders(connection, job_id, attempt)
     if wants == "superseded":
         return wants
-    last = connection.execute(select(jobs.c.seq).where(jobs.c.id == job_id)).scalar_one()
+    last = last_seq(connection, job_id)
     new = [record for record in records if record.seq > last]
     scalars = [_point_row(job_id, record) for record in new if isinstance(record, Point)]
     if scalars:
@@ -46,6 +46,11 @@ def append(
     return wants
 
 
+def last_seq(connection: Connection, job_id: int) -> int:
+    """The number of a job's last point; −1 where there is none."""
+    return connection.execute(select(jobs.c.seq).where(jobs.c.id == job_id)).scalar_one()
+
+
 def begin(
     connection: Connection,
     job_id: int,
@@ -59,16 +64,23 @@ def begin(
 ) -> Orders:
     """Start an attempt at a checkpoint: points past it go, and if there were any the epoch grows.
 
-    Readers whose cursor is of the former epoch start over.
+    Readers whose cursor is of the former epoch start over. A checkpoint later than the one that the attempt before
+    began at is progress: the count of retries starts anew.
     """
     wants = orders(connection, job_id, attempt)
     if wants == "superseded":
         return wants
+    job = connection.execute(select(jobs.c.seq, jobs.c.begun_seq).where(jobs.c.id == job_id)).one()
+    if seq > job.seq:
+        raise ValueError(
+            f"seq = {seq} is past the last point of job {job_id}, {job.seq}: begin at a point that is there."
+        )
     gone = 0
     for table in (points, arrays):
         gone += connection.execute(delete(table).where(table.c.job_id == job_id, table.c.seq > seq)).rowcount
     values = {"seq": seq, "step": step, "pid": pid, "device": device, "heartbeat_at": now}
-    values |= {"revision": jobs.c.revision + 1, "epoch": jobs.c.epoch + (1 if gone else 0)}
+    values |= {"revision": jobs.c.revision + 1, "epoch": jobs.c.epoch + (1 if gone else 0), "begun_seq": seq}
+    values |= {"retries": 0} if seq > job.begun_seq else {}
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
     return wants
 

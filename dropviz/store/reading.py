@@ -92,7 +92,8 @@ def refreshed(connection: Connection, known: Experiment, now: float) -> Experime
 def derived_state(wants: str, attached: Sequence[Job], now: float) -> ExperimentState:
     """The state of an experiment, from what it wants and the states of its jobs.
 
-    A job that goes on for somebody else's sake does not keep a stopped or paused experiment running.
+    A job that goes on for somebody else's sake does not keep a stopped or paused experiment running; when it is done
+    for them, it is done here too.
     """
     states = {job.state for job in attached}
     if not states & set(LIVE):

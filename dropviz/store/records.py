@@ -132,6 +132,17 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lease:
+    """A running job as the engine sees it; ``begun`` says that its child has reported."""
+
+    job_id: int
+    attempt: int
+    wants: Literal["run", "pause", "stop"]
+    heartbeat_at: float
+    begun: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Worker:
     """An engine that takes jobs from this store."""
 

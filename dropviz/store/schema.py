@@ -32,6 +32,7 @@ experiments = Table(
     Column("owner", Text, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("wants", Text, nullable=False),
+    Column("watched_at", Float),  # of a command line: it is to stop when nobody watches it any more
     Column("revision", Integer, nullable=False, default=0),
 )
 Index("experiments_by_owner", experiments.c.owner, experiments.c.created_at)
@@ -51,6 +52,7 @@ jobs = Table(
     Column("total", Integer, nullable=False),
     Column("steps_per_second", Float),
     Column("seq", Integer, nullable=False, default=-1),
+    Column("begun_seq", Integer, nullable=False, default=-1),  # where the latest attempt began
     Column("attempt", Integer, nullable=False, default=0),
     Column("retries", Integer, nullable=False, default=0),
     Column("epoch", Integer, nullable=False, default=0),
@@ -64,7 +66,7 @@ jobs = Table(
     Column("device", Text),
     Column("error", Text),
     Column("traceback", Text),
-    sqlite_autoincrement=True,  # an id is never used twice: checkpoints are named after it
+    sqlite_autoincrement=True,  # an id is never used twice in a store: checkpoints are named after it
 )
 Index("jobs_by_state", jobs.c.state, jobs.c.owner, jobs.c.queued_at)
 

@@ -17,6 +17,7 @@ from dropviz.store.records import (
     Experiment,
     ExperimentSummary,
     Job,
+    Lease,
     Orders,
     Outcome,
     Point,
@@ -77,6 +78,16 @@ class Store:
         """
         with self.database.read() as connection:
             return reading.refreshed(connection, known, time.time())
+
+    def watch(self, view_id: str) -> None:
+        """Say that somebody watches an experiment which is to stop when nobody does any more: a command line's."""
+        with self.database.write(durable=False) as connection:
+            jobs.watch(connection, view_id, time.time())
+
+    def watched(self) -> dict[str, float]:
+        """Such experiments that are under way → when they were last watched."""
+        with self.database.read() as connection:
+            return jobs.watched(connection)
 
     def revision(self, view_id: str) -> int:
         """A number that grows whenever anything visible of the experiment changes; cheap to ask.
@@ -146,6 +157,11 @@ class Store:
         with self.database.read() as connection:
             return reading.has_queued(connection)
 
+    def last_seq(self, job_id: int) -> int:
+        """The number of a job's last point; −1 where there is none."""
+        with self.database.read() as connection:
+            return points.last_seq(connection, job_id)
+
     def begin(self, job_id: int, attempt: int, *, seq: int, step: int, pid: int, device: str) -> Orders:
         """Start an attempt from a checkpoint (seq −1: from nothing), dropping the points past it."""
         with self.database.write() as connection:
@@ -179,10 +195,6 @@ class Store:
                 steps_per_second=steps_per_second,
             )
 
-    def heartbeat(self, job_id: int, attempt: int) -> Orders:
-        """Say that a child is alive; returns what it is to do."""
-        return self.append(job_id, attempt)
-
     def orders(self, job_id: int, attempt: int) -> Orders:
         """What a child is to do, without a write."""
         with self.database.read() as connection:
@@ -203,18 +215,16 @@ class Store:
                 connection, job_id, attempt, outcome, time.time(), error=error, traceback=traceback
             )
 
-    def running(self) -> list[tuple[int, int, str]]:
-        """(job, attempt, wants) of each running job."""
+    def running(self) -> list[Lease]:
+        """The running jobs, with what is wanted of them and when they were last heard of."""
         with self.database.read() as connection:
             return leases.running_of(connection)
 
-    def expire_leases(self) -> list[tuple[int, int]]:
-        """Give up jobs whose child has been silent; returns (job, attempt) of each."""
-        with self.database.write() as connection:
-            return leases.expire(connection, time.time())
-
     def release_all(self) -> int:
-        """Queue again every running job: only for an engine that starts, when no other one is alive."""
+        """Take every running job from its child: only for an engine that starts, when no other one is alive.
+
+        It is queued again, unless it is to pause or to stop.
+        """
         with self.database.write() as connection:
             return leases.release_all(connection, time.time())
 

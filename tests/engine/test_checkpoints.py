@@ -11,7 +11,7 @@ from dropviz import settings
 from dropviz.engine import checkpoints
 from dropviz.engine.checkpoints import Checkpoint
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import Store
+from dropviz.store import Claim, Store
 
 
 @pytest.fixture(autouse=True)
@@ -23,9 +23,14 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 STATE = {"parameter/weight1": torch.tensor([[0.1, 1e-40], [float("inf"), -0.0]]), "step": torch.tensor(7)}
 
 
+def claim(job_id: int, attempt: int = 1, **changes: str) -> Claim:
+    wanted = {"spec": "{}", "arm": "dropout"} | changes
+    return Claim(job_id=job_id, attempt=attempt, seeds=(0, 1), advance_once=False, **wanted)
+
+
 def test_a_checkpoint_comes_back_bit_for_bit() -> None:
-    checkpoints.write(3, 1, Checkpoint(state=STATE, step=7, seq=41))
-    read = checkpoints.read(3)
+    checkpoints.write(claim(3), Checkpoint(state=STATE, step=7, seq=41))
+    read = checkpoints.read(claim(3))
     assert read is not None
     assert (read.step, read.seq) == (7, 41)
     for name, tensor in STATE.items():
@@ -35,11 +40,32 @@ def test_a_checkpoint_comes_back_bit_for_bit() -> None:
 
 @pytest.mark.parametrize("length", [0, 5, 100])
 def test_a_damaged_checkpoint_means_starting_over(length: int) -> None:
-    checkpoints.write(3, 1, Checkpoint(state=STATE, step=7, seq=41))
+    checkpoints.write(claim(3), Checkpoint(state=STATE, step=7, seq=41))
     path = checkpoints.path_of(3)
     path.write_bytes(path.read_bytes()[:length])
-    assert checkpoints.read(3) is None
-    assert checkpoints.read(4) is None
+    assert checkpoints.read(claim(3)) is None
+    assert checkpoints.read(claim(4)) is None
+
+
+@pytest.mark.parametrize("changes", [{"arm": "none"}, {"spec": '{"p":0.1}'}])
+def test_a_checkpoint_of_another_job_of_the_same_number_is_not_used(changes: dict[str, str]) -> None:
+    checkpoints.write(claim(3), Checkpoint(state=STATE, step=7, seq=41))
+    assert checkpoints.read(claim(3, attempt=2)) is not None
+    assert checkpoints.read(claim(3, **changes)) is None
+
+
+def test_a_checkpoint_of_other_code_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints.write(claim(3), Checkpoint(state=STATE, step=7, seq=41))
+    monkeypatch.setattr(checkpoints, "code_version", lambda: "another")
+    assert checkpoints.read(claim(3)) is None
+
+
+def test_stores_side_by_side_keep_their_checkpoints_apart(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints.write(claim(3), Checkpoint(state=STATE, step=7, seq=41))
+    monkeypatch.setenv("DROPVIZ_STORE", f"sqlite:///{data / 'other.db'}")
+    assert checkpoints.read(claim(3)) is None
 
 
 def test_checkpoints_of_jobs_that_ended_are_swept(tiny: ExperimentSpec) -> None:
@@ -47,11 +73,11 @@ def test_checkpoints_of_jobs_that_ended_are_swept(tiny: ExperimentSpec) -> None:
     store.submit(tiny)
     (job,) = store.live_jobs()
     for number in (job.id, job.id + 1):
-        checkpoints.write(number, 1, Checkpoint(state=STATE, step=7, seq=41))
+        checkpoints.write(claim(number), Checkpoint(state=STATE, step=7, seq=41))
     checkpoints.sweep(store)
-    assert checkpoints.read(job.id) is not None
-    assert checkpoints.read(job.id + 1) is None
+    assert checkpoints.read(claim(job.id)) is not None
+    assert checkpoints.read(claim(job.id + 1)) is None
     store.request(store.experiments()[0].id, "stop")
     checkpoints.sweep(store)
-    assert checkpoints.read(job.id) is None
+    assert checkpoints.read(claim(job.id)) is None
     store.close()

@@ -35,7 +35,7 @@ def test_a_job_leaves_all_its_points_and_no_checkpoint(served, tiny: ExperimentS
     steps = [p.step for p in served.store.points(job.id) if p.name == "validation/accuracy"]
     assert steps == evaluation_steps(tiny)
     assert {p.values.shape for p in served.store.points(job.id)} == {(2,)}
-    assert not (served.folder / "checkpoints" / f"{job.id}.safetensors").exists()
+    assert not (served.folder / "dropviz.checkpoints" / f"{job.id}.safetensors").exists()
 
 
 def test_a_decision_surface_is_stored(served, tiny: ExperimentSpec) -> None:
@@ -91,7 +91,7 @@ def test_a_child_killed_mid_run_resumes_and_ends_bit_identical(
     view_id = served.store.submit(long, fresh=True)
     pid = served.running_pid(view_id)
     job = served.job(view_id)
-    wait_for((served.folder / "checkpoints" / f"{job.id}.safetensors").exists, "a checkpoint")
+    wait_for((served.folder / "dropviz.checkpoints" / f"{job.id}.safetensors").exists, "a checkpoint")
     saved = served.job(view_id).step
     wait_for(lambda: served.job(view_id).step > saved, "points past the checkpoint")
     os.kill(pid, signal.SIGKILL)
@@ -114,11 +114,38 @@ def test_pause_step_and_resume_end_bit_identical(
         before = served.job(view_id).step
         served.store.request(view_id, "step")
         wait_for(lambda: served.store.experiment(view_id).state == "paused", "paused again")
-        assert served.job(view_id).step == before + 100
+        assert served.job(view_id).step == (before // 100 + 1) * 100
     served.store.request(view_id, "run")
     assert served.finish(view_id) == "done"
     assert served.job(view_id).epoch == 0  # nothing was lost, so no cursor starts over
     assert served.series(view_id) == expected
+
+
+def test_pause_does_not_wait_for_an_evaluation_that_is_far_away(
+    served, endless: ExperimentSpec, wait_for: Callable
+) -> None:
+    view_id = served.store.submit(endless.with_settings(["observe.evaluations=1"]))
+    wait_for(lambda: served.job(view_id).step > 0, "it trains")
+    served.store.request(view_id, "pause")
+    wait_for(lambda: served.job(view_id).state == "paused", "paused", 10)
+    paused_at = served.job(view_id).step
+    assert 0 < paused_at < 900_000
+    served.store.request(view_id, "run")
+    wait_for(lambda: served.job(view_id).step > paused_at, "it goes on")
+    served.store.request(view_id, "stop")
+    wait_for(lambda: served.job(view_id).state == "stopped", "stopped", 10)
+
+
+def test_a_child_that_falls_silent_is_replaced(served, endless: ExperimentSpec, wait_for: Callable) -> None:
+    view_id = served.store.submit(endless.with_settings(["first_seed=9"]))
+    pid = served.running_pid(view_id)
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: served.store.experiment(view_id).state == "stalled", "it is seen to be silent")
+    wait_for(
+        lambda: served.job(view_id).attempt == 2 and served.job(view_id).pid not in (None, pid), "replaced"
+    )
+    served.store.request(view_id, "stop")
+    wait_for(lambda: served.job(view_id).state == "stopped", "stopped", 10)
 
 
 def test_a_child_that_dies_three_times_fails_with_the_reason(

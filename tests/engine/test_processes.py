@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 from dropviz.experiment import ExperimentSpec
+from dropviz.store import Store
 
 KEEPER = """
 import time
@@ -67,3 +69,40 @@ def test_a_keeper_replaces_an_engine_that_dies_and_takes_it_along_when_it_is_kil
     keeper.kill()
     keeper.communicate(timeout=10)
     wait_for(lambda: not any(alive(pid) for pid in processes), "all are gone", 10)
+
+
+def test_a_store_that_was_moved_away_leaves_nothing_to_the_next_one(
+    house, long: ExperimentSpec, tiny: ExperimentSpec, wait_for: Callable
+) -> None:
+    engine = house.start("-m", "dropviz.engine")
+    view_id = house.store.submit(long)
+    checkpoint = house.folder / "dropviz.checkpoints" / f"{house.job(view_id).id}.safetensors"
+    wait_for(checkpoint.exists, "a checkpoint")
+    engine.kill()
+    engine.communicate(timeout=10)
+    house.store.close()
+    for path in house.folder.glob("dropviz.db*"):
+        path.unlink()
+    store = Store.open(house.folder / "dropviz.db")
+    successor = house.start("-m", "dropviz.engine")
+    try:
+        view_id = store.submit(tiny)
+        wait_for(lambda: store.experiment(view_id).state == "done", "done")
+        job = store.experiment(view_id).jobs[0]
+        assert checkpoint.stem == str(job.id), "the test is of no use if the numbers differ"
+        assert [p.step for p in store.points(job.id) if p.name == "train/loss"] == [0, 10, 20, 30, 40]
+    finally:
+        successor.terminate()
+        successor.communicate(timeout=20)
+        store.close()
+
+
+def test_an_engine_whose_torch_does_not_load_ends_instead_of_waiting(house, tmp_path: Path) -> None:
+    broken = tmp_path / "broken" / "torch"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise OSError('libcublas.so: cannot open shared object file')")
+    house.environment["PYTHONPATH"] = os.pathsep.join([str(broken.parent), house.environment["PYTHONPATH"]])
+    engine = house.start("-m", "dropviz.engine")
+    _, said = engine.communicate(timeout=60)
+    assert engine.returncode == 1
+    assert "the fork server ended while it imported torch" in said

@@ -107,15 +107,42 @@ def test_a_third_death_is_a_failure_with_its_reason(store: Store, claim: Claim) 
     assert job.error.startswith("It died, 3 times")
 
 
-def test_a_silent_child_loses_its_lease(store: Store, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_child_is_shown_as_stalled(
+    store: Store, claim: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
     view_id = store.experiments()[0].id
     begin(store, claim)
-    assert store.expire_leases() == []
     now = __import__("time").time()
     monkeypatch.setattr("dropviz.store.store.time.time", lambda: now + 11)
     assert store.experiment(view_id).state == "stalled"
-    assert store.expire_leases() == [(claim.job_id, claim.attempt)]
-    assert store.experiment(view_id).state == "queued"
+
+
+def test_a_checkpoint_ahead_of_the_points_is_refused(store: Store, claim: Claim) -> None:
+    store.append(claim.job_id, claim.attempt, [point(0), point(1)])
+    with pytest.raises(ValueError, match="seq = 900 is past the last point of job"):
+        begin(store, claim, seq=900)
+    assert store.last_seq(claim.job_id) == 1
+
+
+def test_progress_between_two_deaths_starts_the_count_anew(store: Store, claim: Claim) -> None:
+    for attempt in range(1, 8):
+        begin(store, claim, seq=attempt - 2)
+        store.append(claim.job_id, attempt, [point(attempt - 1)])
+        assert store.finish(claim.job_id, attempt, "crashed", error="It died")
+        claimed = store.claim("worker")
+        assert claimed is not None
+        claim = claimed
+
+
+def test_a_job_that_dies_while_it_is_being_stopped_is_stopped(store: Store, claim: Claim) -> None:
+    for attempt in (1, 2):
+        store.finish(claim.job_id, attempt, "crashed", error="It died")
+        store.claim("worker")
+    store.request(store.experiments()[0].id, "stop")
+    assert store.finish(claim.job_id, 3, "crashed", error="It was killed")
+    job = store.job(claim.job_id)
+    assert job is not None
+    assert job.state == "stopped"
 
 
 def test_the_revision_grows_with_every_visible_change(
