@@ -6,7 +6,8 @@ import json
 import math
 import platform
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +20,7 @@ from dropviz.experiment import code_version
 from dropviz.store import Experiment, Point, Result, Store
 
 DECOMPOSED = "test/accuracy"
+FILES = ("summary.json", "points.parquet", "spec.json")
 PACKAGES = ("torch", "numpy", "scikit-learn", "pydantic", "SQLAlchemy")
 
 
@@ -43,6 +45,9 @@ def check_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        for name in FILES:
+            if (folder / name).is_dir():
+                raise IsADirectoryError(f"{name} in it is a folder")
     except OSError as error:
         reason = error.strerror or error
         raise ValueError(
@@ -111,7 +116,10 @@ def summary(experiment: Experiment, finished: dict[str, dict[str, dict[int, floa
         "versions": versions(),
         "device": ", ".join(sorted({job.device for job in experiment.jobs if job.device})),
     }
-    failed = {job.arm: job.error for job in experiment.jobs if job.state == "failed"}
+    failed: dict[str, str] = {}
+    for job in experiment.jobs:
+        if job.state == "failed":
+            failed[job.arm] = " ".join(filter(None, (failed.get(job.arm), job.error)))
     return table | ({"failed": failed} if failed else {})
 
 
@@ -157,13 +165,25 @@ def _write_points(path: Path, series: Iterable[Series]) -> None:
     }
     columns = list(zip(*rows, strict=True)) or [()] * len(types)
     arrays = [pa.array(column, type=kind) for column, kind in zip(columns, types.values(), strict=True)]
-    parquet.write_table(pa.table(dict(zip(types, arrays, strict=True))), path)
+    with _whole(path) as temporary:
+        parquet.write_table(pa.table(dict(zip(types, arrays, strict=True))), temporary)
 
 
 def _write_json(path: Path, table: dict[str, Any]) -> None:
-    path.write_text(
-        json.dumps(_finite(table), indent=2, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    text = json.dumps(_finite(table), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    with _whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A place to write to that becomes ``path`` when all is written: what was there before stays until then."""
+    temporary = path.with_suffix(f"{path.suffix}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _finite(value: Any) -> Any:

@@ -47,8 +47,7 @@ class Readers:
         """
         with self._lock:
             known = self._readers.pop(view_id, None)
-        reader = known[0] if known else Reader(self.store, view_id)
-        with self._lock:
+            reader = known[0] if known else Reader(self.store, view_id)
             self._readers[view_id] = (reader, time.monotonic())
             self._forget()
         return reader

@@ -8,6 +8,7 @@ from typing import Any
 
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import Experiment, Job
+from dropviz.store.records import FINAL
 from dropviz.strategies import strategy
 
 ETA_FRACTION, ETA_SECONDS = 0.05, 3.0
@@ -30,7 +31,8 @@ def progress(experiment: Experiment, position: int, now: float) -> dict[str, Any
     """The progress part of the live payload; ``message`` is what a person reads under the bar."""
     spec, jobs = experiment.spec, experiment.jobs
     work = {job.id: arm_cost(spec, job.arm) * len(job.seeds) ** 0.7 for job in jobs}
-    done = sum(work[job.id] * job.step for job in jobs)
+    # What has ended needs no more work, wherever it ended.
+    done = sum(work[job.id] * (job.total if job.state in FINAL else job.step) for job in jobs)
     all_of_it = sum(work[job.id] * job.total for job in jobs) or 1.0
     running = [job for job in jobs if job.state == "running"]
     rate = sum(work[job.id] * (job.steps_per_second or 0) for job in running)
@@ -69,6 +71,8 @@ def message(experiment: Experiment) -> str:
     )
     arms_done = _arms_done(jobs)
     part = f"{arms_done} of {len(experiment.spec.arms)} arms done"
+    failed = [job for job in jobs if job.state == "failed"]
+    part += "".join(f" · {job.arm} failed: {last_line(job.error)}" for job in failed)
     if not current:
         return part
     job = current[0]

@@ -18,6 +18,7 @@ from dropviz.web.aggregate import Aggregate, stride_of
 from dropviz.web.progress import progress
 from dropviz.web.story import story
 
+MOST_BODIES = 8  # viewers are at one of a few cursors
 LOOK_SECONDS = 0.25  # however many viewers, the store is asked at most this often
 
 
@@ -92,7 +93,11 @@ class Reader:
         self._looked = time.monotonic()
         revision = self.store.revision(self.view_id)
         if revision != self._revision:
-            self._catch_up(revision)
+            try:
+                self._catch_up(revision)
+            except Exception:
+                self._start_over()  # whatever it had got half of is read again
+                raise
         moving = progress(self.experiment, self._position, time.time())
         self._progress = json.dumps(moving, separators=(",", ":")).encode()
 
@@ -104,8 +109,7 @@ class Reader:
         if self.experiment.spec.data.planar:
             self._read_surfaces()
         self._position = self.store.queue_position(self.view_id) if self.experiment.state == "queued" else 0
-        finished = self.experiment.state == "done"
-        self._story = story(self.experiment.spec, self._aggregate, finished=finished)
+        self._story = story(self.experiment.spec, self._aggregate, state=self.experiment.state)
         self._bodies.clear()
         self._revision = revision
 
@@ -114,11 +118,11 @@ class Reader:
         for job in self.experiment.jobs:
             if job.revision == self._read[job.id]:
                 continue
-            self._read[job.id] = job.revision
             new = self.store.points(job.id, self._after[job.id])
             if new:
                 self._aggregate.add(job.id, new)
                 self._after[job.id] = new[-1].seq
+            self._read[job.id] = job.revision
         self._events += range(before, len(self._aggregate.rows))
 
     def _read_surfaces(self) -> None:
@@ -135,6 +139,8 @@ class Reader:
         start = cursor.count if cursor is not None and known else 0
         key = start if known else -1
         if key not in self._bodies:
+            while len(self._bodies) >= MOST_BODIES:
+                del self._bodies[next(iter(self._bodies))]
             body = json.dumps(self._payload(start, reset=not known), separators=(",", ":"), allow_nan=False)
             self._bodies[key] = body.encode()
         return self._bodies[key]

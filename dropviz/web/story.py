@@ -11,20 +11,21 @@ from dropviz.analysis import decompose
 from dropviz.charts import Subject
 from dropviz.experiment import ExperimentSpec
 from dropviz.headline import headline
+from dropviz.store.records import FINAL
 from dropviz.web.aggregate import Aggregate, comparison_step, summary, tidy
 
 TITLES = {"validation/accuracy": "validation accuracy", "test/accuracy": "test accuracy"}
 
 
-def story(spec: ExperimentSpec, aggregate: Aggregate, *, finished: bool) -> dict[str, Any]:
+def story(spec: ExperimentSpec, aggregate: Aggregate, *, state: str) -> dict[str, Any]:
     """Headline, ladder and effects: by test accuracy when all is done, by validation accuracy until then."""
     tested = aggregate.ladder["test/accuracy"]
-    metric = "test/accuracy" if finished and len(tested) == len(spec.arms) else "validation/accuracy"
+    metric = "test/accuracy" if state == "done" and len(tested) == len(spec.arms) else "validation/accuracy"
     by_arm = aggregate.ladder[metric]
     step = comparison_step(by_arm, spec.train.steps)
     level = {arm: steps[step] for arm, steps in by_arm.items() if step in steps}
     return {
-        "headline": _headline(spec, level, metric, step),
+        "headline": _headline(spec, level, metric, step, ended=state in FINAL),
         "ladder": {arm: _rung(arm, steps, step) for arm, steps in by_arm.items()},
         "ladder_title": TITLES[metric],
         "effects": effects(Subject.of(spec), {arm: float(seeds.mean()) for arm, seeds in level.items()}),
@@ -32,11 +33,11 @@ def story(spec: ExperimentSpec, aggregate: Aggregate, *, finished: bool) -> dict
 
 
 def _headline(
-    spec: ExperimentSpec, level: Mapping[str, np.ndarray], metric: str, step: int | None
+    spec: ExperimentSpec, level: Mapping[str, np.ndarray], metric: str, step: int | None, *, ended: bool
 ) -> dict[str, Any]:
     missing = [arm for arm in ("none", "dropout") if arm in spec.arms and arm not in level]
     if step is None or missing:
-        return _waiting(missing, started=step is not None)
+        return _waiting(missing, started=step is not None, ended=ended)
     values = {
         arm: dict(zip(spec.seed_list(), map(float, seeds), strict=True)) for arm, seeds in level.items()
     }
@@ -44,8 +45,12 @@ def _headline(
     return {"parts": [{"text": text, "strong": strong} for text, strong in found.parts], "note": found.note}
 
 
-def _waiting(missing: Sequence[str], *, started: bool) -> dict[str, Any]:
-    if not started:
+def _waiting(missing: Sequence[str], *, started: bool, ended: bool) -> dict[str, Any]:
+    if ended:
+        arms = " and ".join(missing)
+        lacking = f"{arms[:1].upper()}{arms[1:]} {'has' if len(missing) == 1 else 'have'} no result"
+        text = f"{lacking if started and missing else 'No arm has a result'}, so there is no gain to take apart."
+    elif not started:
         text = "The first points arrive in a moment."
     else:
         text = f"The gain of dropout shows as soon as {' and '.join(missing)} {'has' if len(missing) == 1 else 'have'} trained."

@@ -19,6 +19,7 @@ from dropviz.web.visitor import visitor
 
 LOOK_SECONDS = 2
 SILENT_SECONDS = 15
+MOST_LISTED = 1000  # of one visitor's experiments, among which the live ones are looked for
 PACKAGES = ("streamlit", "torch", "plotly", "numpy")
 
 
@@ -34,7 +35,7 @@ def _activity() -> None:
     now = time.time()
     _workers(store().workers(), now)
     _jobs(store().live_jobs(), now)
-    mine = [line for line in store().experiments(owner=visitor()) if line.state in LIVE]
+    mine = [line for line in store().experiments(owner=visitor(), limit=MOST_LISTED) if line.state in LIVE]
     if mine:
         _own(mine)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import Store
+from dropviz.store import Store, StoreError
 from dropviz.web import reader as reader_module
 from dropviz.web.reader import Cursor, Reader, shown_state
 
@@ -281,3 +281,34 @@ def test_a_cursor_that_nobody_gave_out_is_refused_with_a_sentence(text: str) -> 
 )
 def test_a_cursor_survives_its_journey(epoch: str, count: int) -> None:
     assert Cursor.parse(str(Cursor(epoch, count))) == Cursor(epoch, count)
+
+
+def test_an_error_in_the_middle_of_reading_loses_no_row(
+    store: Store, engine, spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view_id = store.submit(spec)
+    engine.run_all()
+    reader, calls = Reader(store, view_id), itertools.count()
+    whole = Store.points
+
+    def failing_once(self: Store, job_id: int, after: int = -1) -> list[Any]:
+        if next(calls) == 1:
+            raise StoreError("the disk is full")
+        return whole(self, job_id, after)
+
+    monkeypatch.setattr(Store, "points", failing_once)
+    monkeypatch.setattr(reader_module, "LOOK_SECONDS", 0.0)
+    with pytest.raises(StoreError):
+        reader.read(None)
+    assert json.loads(reader.read(None))["rows"] == json.loads(Reader(store, view_id).read(None))["rows"]
+
+
+def test_few_bodies_are_kept_whatever_cursors_are_asked_for(
+    store: Store, engine, spec: ExperimentSpec
+) -> None:
+    reader = Reader(store, store.submit(spec))
+    engine.run_all()
+    epoch = Cursor.parse(json.loads(reader.read(None))["cursor"]).epoch
+    for count in range(30):
+        reader.read(Cursor(epoch, count))
+    assert len(reader._bodies) <= reader_module.MOST_BODIES

@@ -35,7 +35,7 @@ def text(found: dict[str, Any]) -> str:
 
 
 def test_before_the_first_points_it_asks_for_patience(spec: ExperimentSpec) -> None:
-    found = story(spec, aggregate(spec, {}), finished=False)
+    found = story(spec, aggregate(spec, {}), state="running")
     assert text(found) == "The first points arrive in a moment."
     assert (found["ladder"], found["effects"]) == ({}, {})
 
@@ -52,17 +52,28 @@ def test_before_the_first_points_it_asks_for_patience(spec: ExperimentSpec) -> N
 def test_until_both_ends_have_trained_it_says_what_is_missing(
     spec: ExperimentSpec, reached: dict[str, list[int]], sentence: str
 ) -> None:
-    assert text(story(spec, aggregate(spec, reached), finished=False)) == sentence
+    assert text(story(spec, aggregate(spec, reached), state="running")) == sentence
+
+
+@pytest.mark.parametrize(
+    ("state", "reached", "sentence"),
+    [
+        ("stopped", {}, "No arm has a result, so there is no gain to take apart."),
+        ("failed", {"none": [0, 40]}, "Dropout has no result, so there is no gain to take apart."),
+    ],
+)
+def test_what_has_ended_is_not_said_to_be_on_its_way(spec, state: str, reached, sentence: str) -> None:
+    assert text(story(spec, aggregate(spec, reached), state=state)) == sentence
 
 
 def test_an_experiment_without_dropout_is_told_what_to_add(spec: ExperimentSpec) -> None:
     spec = spec.with_settings(['arms=["none", "dropout-8"]'])
-    found = story(spec, aggregate(spec, {"none": [40], "dropout-8": [40]}), finished=False)
+    found = story(spec, aggregate(spec, {"none": [40], "dropout-8": [40]}), state="running")
     assert "add the arm dropout" in text(found)
 
 
 def test_the_sentence_is_the_analysis_of_the_seeds_at_the_step_compared(spec: ExperimentSpec) -> None:
-    found = story(spec, aggregate(spec, {arm: [0, 40] for arm in spec.arms}), finished=False)
+    found = story(spec, aggregate(spec, {arm: [0, 40] for arm in spec.arms}), state="running")
     values = {arm: dict(zip(spec.seed_list(), seeds, strict=True)) for arm, seeds in FINAL.items()}
     expected = headline(decompose(values, VALIDATION), spec)
     assert [(part["text"], part["strong"]) for part in found["headline"]["parts"]] == list(expected.parts)
@@ -76,7 +87,7 @@ def test_the_test_split_is_read_when_all_is_done_and_not_before(spec: Experiment
     for place, arm in enumerate(spec.arms):
         values = np.array(FINAL[arm]) + 0.01
         found.add(place, [Point(seq=1, step=40, name=TEST, values=values)])
-    before, after = (story(spec, found, finished=finished) for finished in (False, True))
+    before, after = (story(spec, found, state=state) for state in ("running", "done"))
     assert (before["ladder_title"], after["ladder_title"]) == ("validation accuracy", "test accuracy")
     assert before["ladder"]["none"]["mean"] == 0.60
     assert after["ladder"]["none"]["mean"] == 0.61
@@ -86,11 +97,11 @@ def test_the_test_split_is_read_when_all_is_done_and_not_before(spec: Experiment
 def test_the_test_split_is_not_read_for_some_of_the_arms_only(spec: ExperimentSpec) -> None:
     found = aggregate(spec, {arm: [40] for arm in spec.arms})
     found.add(0, [Point(seq=1, step=40, name=TEST, values=np.array(FINAL["none"]))])
-    assert story(spec, found, finished=True)["ladder_title"] == "validation accuracy"
+    assert story(spec, found, state="done")["ladder_title"] == "validation accuracy"
 
 
 def test_a_rung_holds_its_seeds_their_mean_and_its_interval(spec: ExperimentSpec) -> None:
-    rung = story(spec, aggregate(spec, {"none": [0, 40]}), finished=False)["ladder"]["none"]
+    rung = story(spec, aggregate(spec, {"none": [0, 40]}), state="running")["ladder"]["none"]
     expected = mean_interval(FINAL["none"])
     assert rung["values"] == FINAL["none"]
     assert (rung["mean"], rung["lower"], rung["upper"]) == pytest.approx(
@@ -101,14 +112,14 @@ def test_a_rung_holds_its_seeds_their_mean_and_its_interval(spec: ExperimentSpec
 
 def test_arms_at_one_level_are_compared_at_the_latest_step_that_all_have(spec: ExperimentSpec) -> None:
     reached = {"none": [0, 10, 20, 30], "dropout": [0, 10, 20], "dropout-8": [0, 10]}
-    ladder = story(spec, aggregate(spec, reached), finished=False)["ladder"]
+    ladder = story(spec, aggregate(spec, reached), state="running")["ladder"]
     assert {arm: rung["step"] for arm, rung in ladder.items()} == dict.fromkeys(spec.arms, 10)
     assert all(rung["level"] for rung in ladder.values())
 
 
 def test_an_arm_still_training_beside_finished_ones_is_marked_as_not_level(spec: ExperimentSpec) -> None:
     reached = {"none": [0, 40], "dropout": [0, 40], "dropout-8": [0, 10]}
-    found = story(spec, aggregate(spec, reached), finished=False)
+    found = story(spec, aggregate(spec, reached), state="running")
     rung = found["ladder"]["dropout-8"]
     assert (rung["step"], rung["level"]) == (10, False)
     assert found["ladder"]["none"]["level"] is True

@@ -77,7 +77,7 @@ class Board {
     Object.assign(this, { view: data.view, charts: data.charts, base: data.base, styles: data.styles });
     this.templates = data.templates;
     this.forget();
-    Object.assign(this, { state: null, half: false, failures: 0, calm: 0, reported: null, hidden: new Set(), progress: null });
+    Object.assign(this, { state: null, half: false, failures: 0, calm: 0, reported: null, hidden: new Set(), asking: false });
     this.headline.textContent = "";
     this.note.textContent = "";
     this.drawLegend(data);
@@ -113,6 +113,7 @@ class Board {
     document.removeEventListener("visibilitychange", this.onVisible);
     this.resized.disconnect();
     for (const card of this.cards) card.end();
+    this.root.remove();
     BOARDS.delete(this.parent);
   }
 
@@ -137,22 +138,27 @@ class Board {
     if (run !== this.run) return;
     if (!this.root.isConnected) return this.end();
     this.asking = true;
+    const sent = this.cursor;
     let answer = null, refused = null;
     try {
-      const cursor = encodeURIComponent(this.cursor);
+      const cursor = encodeURIComponent(sent);
       const response = await fetch(`${this.base}/live/${this.view}?cursor=${cursor}`, { signal: AbortSignal.timeout(10000) });
       if (response.ok) answer = await response.json();
       else if (response.status < 500) refused = (await response.json()).error;
     } catch { /* the server is away: said below, and tried again */ }
+    if (run !== this.run || sent !== this.cursor) return; // another view was opened, or another poll was faster
     this.asking = false;
-    if (run !== this.run) return;
     if (refused) return this.say(refused);
     if (!answer) {
       this.unreachable("The server does not answer");
       return this.later(() => this.poll(run), this.pause());
     }
     if (this.failures) { this.failures = 0; this.banner.hidden = true; }
-    this.take(answer);
+    try {
+      this.take(answer);
+    } catch (error) {
+      console.error(error); // one bad drawing must not end the updates
+    }
     const next = this.interval(answer.state);
     if (next) this.later(() => this.poll(run), next);
   }
