@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -237,10 +238,11 @@ def test_a_server_that_goes_away_is_said_and_what_was_seen_stays(page: Page, tmp
         page.goto(f"{own.url}/lab?run={view_id}")
         state(page, "running")
         more_points(page, 1)
-        former = own.page_process()
-        os.kill(former, 9)
+        own.process.send_signal(signal.SIGSTOP)  # else the page would be served again before anybody notices
+        os.kill(own.page_process(), signal.SIGKILL)
         expect(page.locator(".dv-banner")).to_contain_text("The server does not answer")
         assert points(page) > 1
+        own.process.send_signal(signal.SIGCONT)
         own.wait_until(own.healthy, "the page is served again")
         expect(page.locator(".dv-banner")).to_be_hidden(timeout=60_000)
         state(page, "running")
