@@ -9,6 +9,16 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOMES = {
+    "DropoutSite": "dropviz.sites",
+    "dropout_sites": "dropviz.sites",
+    "explicit_regularizer": "dropviz.modules",
+    "measure_explicit_regularizer": "dropviz.modules",
+    "second_order_term": "dropviz.modules",
+    "implicit_noise": "dropviz.modules",
+    "mask_noise": "dropviz.modules",
+    "noise_covariance_trace": "dropviz.modules",
+    "surrogate_loss": "dropviz.modules",
+    "dropout_loss": "dropviz.modules",
     "ExperimentSpec": "dropviz.experiment",
     "SpecError": "dropviz.choices",
     "load_spec": "dropviz.experiment",

@@ -10,6 +10,7 @@ Shapes: S seeds, R replicas (independent mask draws), B rows of a minibatch, W u
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -142,6 +143,26 @@ def uniforms(fractions: Tensor) -> Tensor:
     """Pairs of fractions (…, 2) → numbers in (0, 1) with a grain of 2⁻³², float64: rare labels are drawn too."""
     high, low = fractions.to(torch.float64).add_(LEVELS // 2).unbind(-1)
     return (high * LEVELS + low + 0.5) / LEVELS**2
+
+
+class RandomNumbers(Protocol):
+    """What the terms of a step draw: S seeds, R replicas; shapes as in ``Draws``."""
+
+    def masks(self, replicas: int) -> dict[str, Tensor]:
+        """1 + ε by site."""
+        ...
+
+    def signs(self) -> dict[str, Tensor]:
+        """±1 by site."""
+        ...
+
+    def class_signs(self) -> Tensor:
+        """±1 for each logit."""
+        ...
+
+    def uniforms(self) -> Tensor:
+        """A number in (0, 1) for each row."""
+        ...
 
 
 class Draws:

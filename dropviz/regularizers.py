@@ -21,7 +21,7 @@ from torch.autograd import grad
 from torch.nn import functional
 
 from dropviz.losses import cross_entropy, hessian_trace, logit_gradient, root_hessian
-from dropviz.masks import Draws, Multiply, SiteBehaviour, Watch, keep_all
+from dropviz.masks import Multiply, RandomNumbers, SiteBehaviour, Watch, keep_all
 
 Jacobians = Mapping[str, Tensor]
 
@@ -93,7 +93,9 @@ def plain_loss(network: Network) -> LossTerms:
     return LossTerms(data=cross_entropy(network.forward(keep_all), network.y).mean(-1))
 
 
-def dropout_loss(network: Network, draws: Draws, *, k: int = 1, mask_noise: bool = False) -> LossTerms:
+def dropout_loss(
+    network: Network, draws: RandomNumbers, *, k: int = 1, mask_noise: bool = False
+) -> LossTerms:
     """(1/k) Σ ℓ_B(ε_i), and √(1 − 1/k) (ℓ_B(ε′) − ℓ_B(ε″)) / √2 with two further masks.
 
     The first keeps the explicit effect and 1/k of the covariance of the gradient noise; the second has mean
@@ -110,7 +112,12 @@ def dropout_loss(network: Network, draws: Draws, *, k: int = 1, mask_noise: bool
 
 
 def surrogate_loss(
-    network: Network, draws: Draws, choices: Surrogate, *, explicit: float = 1.0, implicit: float = 1.0
+    network: Network,
+    draws: RandomNumbers,
+    choices: Surrogate,
+    *,
+    explicit: float = 1.0,
+    implicit: float = 1.0,
 ) -> LossTerms:
     """ℓ_B(0) + λ R_approx + μ ∇ℓᵀJη, whose gradient is ∇(ℓ + λ R_approx) + μ ξ_approx (section 5).
 
@@ -165,7 +172,7 @@ def exact_regularizer(
 
 
 def sampled_regularizer(
-    network: Network, z: Tensor, watch: Watch, draws: Draws, choices: Surrogate
+    network: Network, z: Tensor, watch: Watch, draws: RandomNumbers, choices: Surrogate
 ) -> Tensor:
     """R_approx from one sample a row, (S,): unbiased in value; see ``choices.hessian`` for the gradient.
 
@@ -210,7 +217,7 @@ def _by_row(network: Network, product: Tensor, rows: int) -> Tensor:
     return product.flatten(1).sum(-1, keepdim=True) / rows
 
 
-def implicit_term(network: Network, z: Tensor, watch: Watch, draws: Draws) -> Tensor:
+def implicit_term(network: Network, z: Tensor, watch: Watch, draws: RandomNumbers) -> Tensor:
     """∇ℓᵀJη, η = ±√v, mean over rows: (S,). Its gradient is ξ_approx (section 4.2)."""
     loss = cross_entropy(z, network.y).sum()
     slopes = grad(loss, list(watch.views.values()), create_graph=True)
@@ -223,7 +230,7 @@ def implicit_term(network: Network, z: Tensor, watch: Watch, draws: Draws) -> Te
     return torch.stack(terms).sum(0)
 
 
-def jacobian_noise(network: Network, z: Tensor, jacobians: Jacobians, draws: Draws) -> Tensor:
+def jacobian_noise(network: Network, z: Tensor, jacobians: Jacobians, draws: RandomNumbers) -> Tensor:
     """The same term out of Jacobians that are at hand: (S,)."""
     gradient = logit_gradient(z, network.y)[..., :-1]
     signs = draws.signs()
@@ -241,7 +248,9 @@ def explicit_regularizer(network: Network) -> Tensor:
     return exact_regularizer(network, z, jacobians)
 
 
-def measure_explicit_regularizer(network: Network, draws: Draws, *, masks: int) -> tuple[Tensor, Tensor]:
+def measure_explicit_regularizer(
+    network: Network, draws: RandomNumbers, *, masks: int
+) -> tuple[Tensor, Tensor]:
     """R = E_ε ℓ(z(ε)) − ℓ(z(0)) by Monte Carlo: mean and standard error over masks, each (S,).
 
     By definition, no expansion. Cost: ``masks`` forward passes, no gradient.

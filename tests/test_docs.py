@@ -84,8 +84,9 @@ def test_the_readmes_dropviz_commands_run(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["decomposition"]["n"] == 3
 
 
-def test_the_readmes_python_example_runs(tmp_path: Path) -> None:
-    (example,) = blocks("README.md", "python")
+def test_the_readmes_examples_run(tmp_path: Path) -> None:
+    example, own_model = blocks("README.md", "python")
+    assert "('2', 0.1)" in run([sys.executable, "-c", own_model], tmp_path)
     lines = run([sys.executable, "-c", example], tmp_path).splitlines()
     assert [line.split()[0] for line in lines] == [str(step) for step in range(0, 41, 2)]
 

@@ -11,7 +11,8 @@ from dropviz.choices import SpecError, shown
 from dropviz.strategies.strategy import Strategy, strategy
 
 if TYPE_CHECKING:
-    from dropviz.regularizers import Draws, LossTerms, Network, Surrogate
+    from dropviz.masks import RandomNumbers
+    from dropviz.regularizers import LossTerms, Network, Surrogate
 
 MOST_MASKS = 256
 
@@ -53,7 +54,7 @@ class Dropout(Strategy):
         """k masks, and two more for the noise."""
         return self.k + (2 if self.mask_noise else 0)
 
-    def objective(self, network: Network, draws: Draws, surrogate: Surrogate) -> LossTerms:
+    def objective(self, network: Network, draws: RandomNumbers, surrogate: Surrogate) -> LossTerms:
         """The mean over k masked losses, plus the noise term; one forward pass over all replicas."""
         from dropviz.regularizers import dropout_loss
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from dropviz.strategies.strategy import Strategy
 
 if TYPE_CHECKING:
-    from dropviz.regularizers import Draws, LossTerms, Network, Surrogate
+    from dropviz.masks import RandomNumbers
+    from dropviz.regularizers import LossTerms, Network, Surrogate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class NoDropout(Strategy):
         """There is only one such arm."""
         return cls()
 
-    def objective(self, network: Network, draws: Draws, surrogate: Surrogate) -> LossTerms:
+    def objective(self, network: Network, draws: RandomNumbers, surrogate: Surrogate) -> LossTerms:
         """The mean loss of the minibatch at ε = 0; one forward pass."""
         from dropviz.regularizers import plain_loss
 

@@ -11,7 +11,8 @@ from dropviz.choices import SpecError, shown
 from dropviz.registry import classes_of
 
 if TYPE_CHECKING:
-    from dropviz.regularizers import Draws, LossTerms, Network, Surrogate
+    from dropviz.masks import RandomNumbers
+    from dropviz.regularizers import LossTerms, Network, Surrogate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class Strategy:
         return False
 
     @abstractmethod
-    def objective(self, network: Network, draws: Draws, surrogate: Surrogate) -> LossTerms:
+    def objective(self, network: Network, draws: RandomNumbers, surrogate: Surrogate) -> LossTerms:
         """The terms whose sum a step differentiates, for one minibatch, a value a seed."""
 
     def noise_factor(self) -> float:

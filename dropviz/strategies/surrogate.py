@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from dropviz.strategies.strategy import Strategy
 
 if TYPE_CHECKING:
-    from dropviz.regularizers import Draws, LossTerms, Network, Surrogate
+    from dropviz.masks import RandomNumbers
+    from dropviz.regularizers import LossTerms, Network, Surrogate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ class AnalyticSurrogate(Strategy):
         """Estimator, Hessian and strengths apply."""
         return True
 
-    def objective(self, network: Network, draws: Draws, surrogate: Surrogate) -> LossTerms:
+    def objective(self, network: Network, draws: RandomNumbers, surrogate: Surrogate) -> LossTerms:
         """The loss at ε = 0, λ times the explicit term and μ times the implicit one."""
         from dropviz.regularizers import surrogate_loss
 

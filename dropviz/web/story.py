@@ -49,7 +49,9 @@ def _waiting(missing: Sequence[str], *, started: bool, ended: bool) -> dict[str,
     if ended:
         arms = " and ".join(missing)
         lacking = f"{arms[:1].upper()}{arms[1:]} {'has' if len(missing) == 1 else 'have'} no result"
-        text = f"{lacking if started and missing else 'No arm has a result'}, so there is no gain to take apart."
+        text = (
+            f"{lacking if started and missing else 'No arm has a result'}, so there is no gain to take apart."
+        )
     elif not started:
         text = "The first points arrive in a moment."
     else:
