@@ -27,7 +27,7 @@ from tests.computing.twin import SHARED, Twin, as_vector, flat, module_of, seede
 
 SITES = [("hidden",), ("input",), ("input", "hidden")]
 SAMPLED = ["root_hessian", "forward", "sampled_label"]
-COPIES = 400
+COPIES = 300
 
 every_shared = pytest.mark.parametrize("name", SHARED)
 every_hessian = pytest.mark.parametrize("hessian", ["differentiated", "constant"])
@@ -63,7 +63,7 @@ def assert_measured(found: Any, expected: Tensor | float, *, errors: float = 4.0
 # A perceptron, whose rows have masks of their own.
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu", "gelu"])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
 @pytest.mark.parametrize("dropout_at", SITES, ids="+".join)
 @every_hessian
 def test_the_exact_value_and_its_gradient_are_the_formula(
@@ -94,7 +94,7 @@ def test_a_sampled_estimator_has_the_exact_mean_in_value_and_gradient(estimator:
     model = module_of(net)
     expected = reference.approximate_regularizer(net.net, net.w, net.x, net.p)
     wanted = explicit_regularizer(model, net.x, estimator="exact", hessian=hessian)
-    values, found = samples(model, net.x, 1200, estimator=estimator, hessian=hessian)
+    values, found = samples(model, net.x, 800, estimator=estimator, hessian=hessian)
     assert_mean(values, expected)
     assert_mean(found, gradient(model, wanted))
 
@@ -103,7 +103,7 @@ def test_the_samples_are_many_enough_to_tell_the_two_gradients_apart() -> None:
     net = tiny((2, 3, 3), dropout_at=("input", "hidden"))
     model = module_of(net)
     for estimator in SAMPLED:
-        _, found = samples(model, net.x, 1200, estimator=estimator, hessian="constant")
+        _, found = samples(model, net.x, 800, estimator=estimator, hessian="constant")
         wanted = explicit_regularizer(model, net.x, estimator="exact")
         with pytest.raises(AssertionError, match="standard errors"):
             assert_mean(found, gradient(model, wanted))
@@ -287,7 +287,9 @@ def test_the_share_of_a_site_is_that_of_its_own_coordinates() -> None:
 
 
 def test_sites_of_different_p_have_variances_of_their_own() -> None:
-    model = nn.Sequential(nn.Dropout(0.1), nn.Linear(2, 4), nn.Tanh(), nn.Dropout(0.6), nn.Linear(4, 3)).double()
+    model = nn.Sequential(
+        nn.Dropout(0.1), nn.Linear(2, 4), nn.Tanh(), nn.Dropout(0.6), nn.Linear(4, 3)
+    ).double()
     twin = Twin(model, torch.randn(3, 2, dtype=torch.float64, generator=seeded()), torch.tensor([0, 1, 2]))
     torch.testing.assert_close(explicit_regularizer(model, twin.x), twin.shares().sum())
 
@@ -315,7 +317,9 @@ def with_p(model: nn.Module, p: float) -> nn.Module:
 
 
 @pytest.mark.parametrize("case", ["encoder", "encoder norm first", "lstm 2 batch first", "cnn"])
-def test_foreign_models_in_float32_agree_with_monte_carlo_where_dropout_has_little_influence(case: str) -> None:
+def test_foreign_models_in_float32_agree_with_monte_carlo_where_dropout_has_little_influence(
+    case: str,
+) -> None:
     model = with_p(logits_of(case), 0.02)
     x = CASES[case].x(torch.float32)[0]
     y = torch.arange(len(x)) % 3

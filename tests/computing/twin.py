@@ -64,8 +64,7 @@ class Twin:
     def logits(self, epsilon: Tensor) -> Tensor:
         """z(ε): (N, C)."""
         parts = iter(
-            part.reshape(shape)
-            for part, shape in zip(epsilon.split(self.sizes), self.shapes, strict=True)
+            part.reshape(shape) for part, shape in zip(epsilon.split(self.sizes), self.shapes, strict=True)
         )
         with instead(lambda h, p, shape: h * (1 + next(parts))):
             z = self.model(self.x)
@@ -150,7 +149,10 @@ def module_of(net: Tiny, dtype: torch.dtype = torch.float64) -> nn.Sequential:
 
 def as_vector(model: nn.Sequential, gradients: dict[str, Tensor] | None = None) -> Tensor:
     """Gradients (by name; else those in ``.grad``) in the order of the reference's w: weights (in, out), then biases."""
-    found = gradients or {name: parameter.grad for name, parameter in model.named_parameters()}
+    found = gradients or {
+        name: torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        for name, parameter in model.named_parameters()
+    }
     return torch.cat([part.T.flatten() if part.ndim == 2 else part for part in found.values()])
 
 
