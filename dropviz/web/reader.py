@@ -109,7 +109,8 @@ class Reader:
         if self.experiment.spec.data.planar:
             self._read_surfaces()
         self._position = self.store.queue_position(self.view_id) if self.experiment.state == "queued" else 0
-        self._story = story(self.experiment.spec, self._aggregate, state=self.experiment.state)
+        failed = {job.arm for job in self.experiment.jobs if job.state == "failed"}
+        self._story = story(self.experiment.spec, self._aggregate, state=self.experiment.state, failed=failed)
         self._bodies.clear()
         self._revision = revision
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from dropviz.web.aggregate import Aggregate, comparison_step, summary, tidy
 TITLES = {"validation/accuracy": "validation accuracy", "test/accuracy": "test accuracy"}
 
 
-def story(spec: ExperimentSpec, aggregate: Aggregate, *, state: str) -> dict[str, Any]:
+def story(
+    spec: ExperimentSpec, aggregate: Aggregate, *, state: str, failed: Collection[str] = ()
+) -> dict[str, Any]:
     """Headline, ladder and effects: by test accuracy when all is done, by validation accuracy until then."""
     tested = aggregate.ladder["test/accuracy"]
     metric = "test/accuracy" if state == "done" and len(tested) == len(spec.arms) else "validation/accuracy"
@@ -25,7 +27,7 @@ def story(spec: ExperimentSpec, aggregate: Aggregate, *, state: str) -> dict[str
     step = comparison_step(by_arm, spec.train.steps)
     level = {arm: steps[step] for arm, steps in by_arm.items() if step in steps}
     return {
-        "headline": _headline(spec, level, metric, step, ended=state in FINAL),
+        "headline": _headline(spec, level, metric, step, ended=state in FINAL, failed=failed),
         "ladder": {arm: _rung(arm, steps, step) for arm, steps in by_arm.items()},
         "ladder_title": TITLES[metric],
         "effects": effects(Subject.of(spec), {arm: float(seeds.mean()) for arm, seeds in level.items()}),
@@ -33,11 +35,17 @@ def story(spec: ExperimentSpec, aggregate: Aggregate, *, state: str) -> dict[str
 
 
 def _headline(
-    spec: ExperimentSpec, level: Mapping[str, np.ndarray], metric: str, step: int | None, *, ended: bool
+    spec: ExperimentSpec,
+    level: Mapping[str, np.ndarray],
+    metric: str,
+    step: int | None,
+    *,
+    ended: bool,
+    failed: Collection[str],
 ) -> dict[str, Any]:
     missing = [arm for arm in ("none", "dropout") if arm in spec.arms and arm not in level]
     if step is None or missing:
-        return _waiting(missing, started=step is not None, ended=ended)
+        return _waiting(missing, started=step is not None, ended=ended or bool(set(missing) & set(failed)))
     values = {
         arm: dict(zip(spec.seed_list(), map(float, seeds), strict=True)) for arm, seeds in level.items()
     }

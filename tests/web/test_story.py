@@ -66,6 +66,11 @@ def test_what_has_ended_is_not_said_to_be_on_its_way(spec, state: str, reached, 
     assert text(story(spec, aggregate(spec, reached), state=state)) == sentence
 
 
+def test_an_arm_that_failed_is_not_said_to_be_on_its_way(spec: ExperimentSpec) -> None:
+    found = story(spec, aggregate(spec, {"none": [0, 40]}), state="running", failed={"dropout"})
+    assert text(found) == "Dropout has no result, so there is no gain to take apart."
+
+
 def test_an_experiment_without_dropout_is_told_what_to_add(spec: ExperimentSpec) -> None:
     spec = spec.with_settings(['arms=["none", "dropout-8"]'])
     found = story(spec, aggregate(spec, {"none": [40], "dropout-8": [40]}), state="running")
