@@ -1,7 +1,7 @@
 """Dropout's effects in anybody's ``nn.Module``, unmodified: the terms of ``regularizers`` with a model of one's own.
 
 Loss: softmax cross-entropy of logits (…, C), mean over all rows before the last axis (examples, or examples and time
-steps). Nothing of the model changes, and no global random state is read or written.
+steps); rows labelled −100 count neither in a value nor in a mean. Nothing of the model changes, and no global random state is read or written.
 """
 
 from dropviz.modules.explicit import explicit_regularizer, measure_explicit_regularizer, second_order_term

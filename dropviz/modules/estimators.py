@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 from math import sqrt
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -12,11 +13,13 @@ from torch.autograd import grad
 from torch.nn import functional
 
 from dropviz.losses import cross_entropy, root_hessian
+from dropviz.modules.measured import at_least
 from dropviz.modules.network import Epsilon, ModuleNetwork
 from dropviz.regularizers import sample_label
 
 Estimator = Literal["auto", "exact", "root_hessian", "forward", "sampled_label"]
 Hessian = Literal["differentiated", "constant"]
+DIGIT = 16  # blocks of rows that one pass tells apart
 EXACT_UP_TO = 10  # classes: with more, one random pass costs less than one a class
 
 
@@ -25,14 +28,15 @@ class Shares:
 
     def __init__(self, asked: ModuleNetwork, z: Tensor, watch: Epsilon, hessian: str) -> None:
         self.asked, self.z, self.watch, self.constant = asked, z, watch, hessian == "constant"
-        self.draws = asked.draws(z)
-        self.variances = asked.variances
+        self.draws, self.variances = asked.draws, asked.variances
+        known_hessian(hessian)
 
     def by(self, estimator: str, samples: int) -> dict[str, Tensor]:
         """Site name → share, by an estimator."""
+        at_least("samples", samples, 1)
         if estimator == "auto":
-            groups = _groups(self.asked, self.z, self.watch) if self.z.shape[2] <= EXACT_UP_TO else []
-            estimator = "exact" if len(groups) == 1 else "root_hessian"
+            few = self.z.shape[2] <= EXACT_UP_TO and int(passes(self.asked, self.z, self.watch).max()) == 0
+            estimator = "exact" if few else "root_hessian"
         one = {"exact": self.exact, "root_hessian": self.root_hessian, "forward": self.forward}
         one["sampled_label"] = self.sampled_label
         if estimator not in one:
@@ -48,7 +52,9 @@ class Shares:
         p, root = log_p.exp(), (0.5 * log_p).exp()
         basis = torch.eye(self.z.shape[2], dtype=self.z.dtype, device=self.z.device)
         parts = []
-        for rows in _groups(self.asked, self.z, self.watch):
+        place = passes(self.asked, self.z, self.watch)
+        for step in range(int(place.max()) + 1):
+            rows = (place == step).to(self.z.dtype)
             for k in range(self.z.shape[2]):
                 factor = root[..., k : k + 1] * (basis[k] - p) * rows[:, None]
                 parts.append(self._squares(factor.detach() if self.constant else factor))
@@ -86,6 +92,16 @@ class Shares:
         }
 
 
+def known_hessian(hessian: str) -> None:
+    """Refuse a way to treat the Hessian that does not exist.
+
+    Raises:
+        ValueError: It is neither of the two.
+    """
+    if hessian not in get_args(Hessian):
+        raise ValueError(f"hessian = {hessian!r} is not possible: choose {' or '.join(get_args(Hessian))}.")
+
+
 def tangent(z: Tensor, views: Mapping[str, Tensor], direction: Mapping[str, Tensor]) -> Tensor:
     """Jη by two backward passes, the second through the first: (1, N, C)."""
     u = torch.zeros_like(z, requires_grad=True)
@@ -104,39 +120,44 @@ def quadratic(z: Tensor, tangent: Tensor, *, constant: bool = False) -> Tensor:
     return (p * (tangent - mean).square()).sum(-1)
 
 
-def _groups(asked: ModuleNetwork, z: Tensor, watch: Epsilon) -> list[Tensor]:
-    """Rows that can be differentiated at once, because no coordinate of ε acts on two of them: 0/1 vectors (N,).
+def passes(asked: ModuleNetwork, z: Tensor, watch: Epsilon) -> Tensor:
+    """In which pass each row can be differentiated, so that no coordinate of ε acts on two rows of a pass: from 0, (N,).
 
-    Found out, not assumed: where each coordinate acts on one row (one example) alone, scaling the rows (the examples) by
-    numbers of their own scales its derivative by just one of them. Cost: two backward passes a try.
+    Found out, not assumed. Let the rows fall into blocks: each row by itself, or all that stand at one place of an axis of
+    the logits (an example's, whichever axis that is). Scaling the blocks by numbers of their own scales the derivative in a
+    coordinate by one of those numbers if it acts within one block, and in general only then. So one row of each block can
+    go into a pass. Cost: a backward pass, and one for each hexadecimal digit of the number of blocks, for each kind of block.
     """
-    count = z.shape[1]
-    every = torch.arange(count, device=z.device)
-    if _acts_within(z, watch, every):
-        return [torch.ones(count, dtype=z.dtype, device=z.device)]
-    steps = asked.rows_of_an_example
-    if steps > 1 and _acts_within(z, watch, every // steps):
-        return [(every % steps == step).to(z.dtype) for step in range(steps)]
-    return [(every == row).to(z.dtype) for row in range(count)]
+    rows = torch.arange(z.shape[1], device=z.device)
+    if _acts_within(z, watch, rows):
+        return torch.zeros_like(rows)
+    for block in asked.axes if len(asked.axes) > 1 else []:
+        if _acts_within(z, watch, block):
+            seen: dict[int, count[int]] = {}
+            return torch.tensor(
+                [next(seen.setdefault(of, count())) for of in block.tolist()], device=z.device
+            )
+    return rows
 
 
 def _acts_within(z: Tensor, watch: Epsilon, block: Tensor) -> bool:
-    blocks = int(block.max()) + 1
-    generator = torch.Generator().manual_seed(0)
-    outputs = torch.randn(z.shape, generator=generator, dtype=torch.float64).to(z)
-    scales = 1 + torch.rand(blocks, generator=generator, dtype=torch.float64).to(z)
+    """Whether each coordinate of ε acts on rows of one block only.
+
+    The numbers are few, 1 to 31/16, so that float32 can tell them from a mixture however many blocks there are.
+    """
+    random = torch.Generator().manual_seed(0)
+    outputs = torch.randn(z.shape, generator=random, dtype=torch.float64).to(z)
     views = list(watch.views.values())
     plain = grad(z, views, outputs, retain_graph=True)
-    scaled = grad(z, views, outputs * scales[block][None, :, None], retain_graph=True)
-    ordered = scales.sort().values
-    tolerance = 1e3 * torch.finfo(z.dtype).eps
-    for one, other in zip(plain, scaled, strict=True):
-        there = one.abs() > one.abs().max() * 1e-3
-        ratio = (other[there] / one[there]).contiguous()
-        right = torch.searchsorted(ordered, ratio).clamp(max=blocks - 1)
-        nearest = torch.minimum(
-            (ordered[right] - ratio).abs(), (ordered[(right - 1).clamp(min=0)] - ratio).abs()
-        )
-        if bool((nearest > tolerance).any()):
-            return False
+    tolerance, left = 1e3 * torch.finfo(z.dtype).eps, block
+    while bool((left > 0).any()):
+        scales = 1 + (left % DIGIT).to(z.dtype) / DIGIT
+        scaled = grad(z, views, outputs * scales[None, :, None], retain_graph=True)
+        for one, other in zip(plain, scaled, strict=True):
+            there = one.abs() > one.abs().max() / 100
+            ratio = other[there] / one[there]
+            wrong = ((ratio * DIGIT).round() / DIGIT - ratio).abs() > tolerance
+            if bool((wrong | (ratio > 2 - 0.5 / DIGIT) | (ratio < 1 - 0.5 / DIGIT)).any()):
+                return False
+        left = left // DIGIT
     return True

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import grad
 
+from dropviz import regularizers
 from dropviz.losses import cross_entropy
-from dropviz.masks import keep_all
 from dropviz.modules.estimators import Estimator, Hessian, Shares
-from dropviz.modules.measured import Measured, measured
+from dropviz.modules.measured import Measured, at_least, measured
 from dropviz.modules.network import Epsilon, ModuleNetwork
 from dropviz.sites import Forward
 
@@ -34,7 +34,7 @@ def explicit_regularizer(
         model: In train mode, with at least one active dropout site.
         x: What the model is called with, or ``forward``'s second argument; no label is needed.
         estimator: ``exact``: C backward passes, times the rows that share a mask with others. ``root_hessian``: one random
-            ±1 a class. ``forward``: one random direction in mask space, by two passes. ``sampled_label``: one label drawn
+            ±1 a class. ``forward``: one random direction in mask space, by two backward passes a site. ``sampled_label``: one label drawn
             from the model, the authors'. ``auto``: exact up to ten classes where masks are not shared, else root_hessian.
         hessian: Whether the gradient goes through the output Hessian; ``constant`` is the authors' code.
         samples: Independent draws that are averaged; the exact value needs none.
@@ -47,13 +47,16 @@ def explicit_regularizer(
         ``constant`` it is that of R with H_out held fixed.
 
     Raises:
-        ValueError: No dropout site, or one of those that ``dropout_sites`` raises.
+        ValueError: No dropout site, or one of those that ``dropout_sites`` raises; logits that are not finite or have no
+            derivative; autocast; a choice that does not exist.
     """
-    asked = ModuleNetwork(model, x, forward, generator)
-    watch = Epsilon()
-    z = asked.forward(watch)
-    shares = Shares(asked, z, watch, hessian)
-    found = shares.by(estimator, samples)
+    asked = ModuleNetwork(model, x, None, forward, generator)
+    wanted = torch.is_grad_enabled()
+    with torch.enable_grad():
+        watch = Epsilon()
+        found = Shares(asked, asked.forward(watch), watch, hessian).by(estimator, samples)
+    if not wanted:
+        found = {name: share.detach() for name, share in found.items()}
     return found if per_site else torch.stack(list(found.values())).sum()
 
 
@@ -70,18 +73,18 @@ def measure_explicit_regularizer(
 
     Args:
         model, x, forward, generator: See ``explicit_regularizer``.
-        y: Labels, one a row of the logits.
-        masks: Forward passes, at least 2.
+        y: Labels, one a row of the logits: in their shape without the classes, or flat. Rows labelled −100 do not count.
+        masks: Forward passes without gradient, at least 2.
 
     Raises:
-        ValueError: See ``explicit_regularizer``; or a label out of range.
+        ValueError: See ``explicit_regularizer``; or labels in the wrong number or order, or one out of range.
     """
-    asked = ModuleNetwork(model, x, forward, generator)
-    with torch.no_grad():
-        z = asked.forward(keep_all)
-        labels, draws = asked.labels(y, z), asked.draws(z)
-        plain = cross_entropy(z, labels).mean()
-        losses = [cross_entropy(asked.masked(draws), labels).mean() - plain for _ in range(masks)]
+    at_least("masks", masks, 2)
+    asked = ModuleNetwork(model, x, y, forward, generator)
+    network = asked.network()
+    with torch.no_grad():  # a mask at a time: the logits of all of them may be many
+        plain = regularizers.plain_loss(network).data
+        losses = [regularizers.dropout_loss(network, asked.draws).data - plain for _ in range(masks)]
     return measured(losses)
 
 
@@ -97,25 +100,26 @@ def second_order_term(
     """½ Σ_sites v tr ∇²_ε ℓ: R_approx and what it drops, the curvature of the logits in ε.
 
     By so many random directions η = ±√v in mask space, ½ ηᵀ∇²_εℓ η each; cost: a backward pass a direction.
+
+    Args:
+        model, x, y, forward, generator: See ``measure_explicit_regularizer``.
+        samples: Directions, at least 2.
+
+    Raises:
+        ValueError: See ``measure_explicit_regularizer``.
     """
-    asked = ModuleNetwork(model, x, forward, generator)
-    watch = Epsilon()
-    z = asked.forward(watch)
-    loss, draws, views = (
-        cross_entropy(z, asked.labels(y, z)).mean(),
-        asked.draws(z),
-        list(watch.views.values()),
-    )
-    slopes = grad(loss, views, create_graph=True)
+    at_least("samples", samples, 2)
+    asked = ModuleNetwork(model, x, y, forward, generator)
     found = []
-    for _ in range(samples):
-        signs = draws.signs()
-        directions = [sqrt(asked.variances[name]) * signs[name] for name in watch.views]
-        along = torch.stack(
-            [(slope * way).sum() for slope, way in zip(slopes, directions, strict=True)]
-        ).sum()
-        if not along.requires_grad:  # the loss is linear in ε
-            return Measured(mean=0.0, standard_error=0.0)
-        products = grad(along, views, retain_graph=True, allow_unused=True, materialize_grads=True)
-        found.append(sum((p * way).sum() for p, way in zip(products, directions, strict=True)) / 2)
+    with torch.enable_grad():
+        watch = Epsilon()
+        loss = cross_entropy(asked.forward(watch), asked.y).mean()
+        views = list(watch.views.values())
+        slopes = grad(loss, views, create_graph=True)
+        for _ in range(samples):
+            signs = asked.draws.signs()
+            directions = [sqrt(asked.variances[name]) * signs[name] for name in watch.views]
+            along = torch.stack([(slope * way).sum() for slope, way in zip(slopes, directions, strict=True)])
+            products = grad(along.sum(), views, retain_graph=True, allow_unused=True, materialize_grads=True)
+            found.append(sum((p * way).sum() for p, way in zip(products, directions, strict=True)) / 2)
     return measured(found)

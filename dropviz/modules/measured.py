@@ -17,9 +17,18 @@ class Measured:
     standard_error: float
 
 
+def at_least(name: str, value: int, least: int) -> None:
+    """Refuse a number of draws that nothing can be computed from.
+
+    Raises:
+        ValueError: It is no whole number, or too small.
+    """
+    if not isinstance(value, int) or value < least:
+        why = ", for one sample has no standard error" if least == 2 else ""
+        raise ValueError(f"{name} = {value!r} is not possible: take a whole number from {least} on{why}.")
+
+
 def measured(samples: list[Any]) -> Measured:
     """The mean of independent samples; at least two."""
     values = torch.stack([torch.as_tensor(sample).detach().double() for sample in samples])
-    if len(values) < 2:
-        raise ValueError("One sample has no standard error: take two or more.")
     return Measured(mean=float(values.mean()), standard_error=float(values.std() / sqrt(len(values))))

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.autograd import grad
 
 from dropviz import regularizers
-from dropviz.losses import cross_entropy
-from dropviz.modules.measured import Measured, measured
+from dropviz.modules.measured import Measured, at_least, measured
 from dropviz.modules.network import Epsilon, ModuleNetwork
 from dropviz.sites import Forward
 
@@ -24,9 +23,14 @@ def implicit_noise(
     forward: Forward | None = None,
     generator: torch.Generator | None = None,
 ) -> dict[str, Tensor]:
-    """ξ_approx = ∇_W [∇ℓᵀJη], η = ±√v, by parameter name: mean zero, covariance near dropout's (Wei et al. 2020, section 4.2)."""
-    asked = ModuleNetwork(model, x, forward, generator)
-    return _by_name(model, implicit_term(asked, y))
+    """ξ_approx = ∇_W [∇ℓᵀJη], η = ±√v, by parameter name: mean zero, covariance near dropout's (Wei et al. 2020, section 4.2).
+
+    For parameters that require a gradient. Cost: a differentiable forward and backward pass, and a backward pass through both.
+
+    Raises:
+        ValueError: See ``measure_explicit_regularizer``.
+    """
+    return _by_formula(ModuleNetwork(model, x, y, forward, generator))
 
 
 def mask_noise(
@@ -37,13 +41,14 @@ def mask_noise(
     forward: Forward | None = None,
     generator: torch.Generator | None = None,
 ) -> dict[str, Tensor]:
-    """(∇ℓ(ε′) − ∇ℓ(ε″)) / √2 with two masks, by parameter name: mean zero, and dropout's covariance exactly."""
-    asked = ModuleNetwork(model, x, forward, generator)
-    draws = asked.draws(asked.probe())
-    first, second = asked.masked(draws), asked.masked(draws)
-    labels = asked.labels(y, first)
-    difference = cross_entropy(first, labels).mean() - cross_entropy(second, labels).mean()
-    return _by_name(model, difference / sqrt(2))
+    """(∇ℓ(ε′) − ∇ℓ(ε″)) / √2 with two masks, by parameter name: mean zero, and dropout's covariance exactly.
+
+    For parameters that require a gradient. Cost: two forward passes and a backward pass through both.
+
+    Raises:
+        ValueError: See ``measure_explicit_regularizer``.
+    """
+    return _by_masks(ModuleNetwork(model, x, y, forward, generator))
 
 
 def noise_covariance_trace(
@@ -56,27 +61,45 @@ def noise_covariance_trace(
     forward: Forward | None = None,
     generator: torch.Generator | None = None,
 ) -> Measured:
-    """tr Cov ξ of the gradient noise of one update, as the mean of ‖ξ‖² over so many draws of it.
+    """tr Cov ξ of the gradient noise of one update, as the mean of ‖ξ‖² over so many draws of it, at least 2.
+
+    Cost: that of ``mask_noise`` or ``implicit_noise`` a draw.
 
     Raises:
         ValueError: ``kind`` is neither ``mask`` nor ``analytic``; or see ``explicit_regularizer``.
     """
-    draw = {"mask": mask_noise, "analytic": implicit_noise}.get(kind)
+    at_least("samples", samples, 2)
+    draw = {"mask": _by_masks, "analytic": _by_formula}.get(kind)
     if draw is None:
         raise ValueError(f"kind = {kind!r} is not possible: choose mask or analytic.")
-    noises = [draw(model, x, y, forward=forward, generator=generator) for _ in range(samples)]
+    asked = ModuleNetwork(model, x, y, forward, generator)
+    noises = [draw(asked) for _ in range(samples)]
     return measured([sum(part.square().sum() for part in noise.values()) for noise in noises])
 
 
-def implicit_term(asked: ModuleNetwork, y: Tensor) -> Tensor:
+def implicit_term(asked: ModuleNetwork) -> Tensor:
     """∇ℓᵀJη, η = ±√v: a scalar whose gradient is ξ_approx."""
     watch = Epsilon()
     z = asked.forward(watch)
-    return regularizers.implicit_term(asked.network(asked.labels(y, z)), z, watch, asked.draws(z))[0]
+    return regularizers.implicit_term(asked.network(), z, watch, asked.draws)[0]
+
+
+def _by_formula(asked: ModuleNetwork) -> dict[str, Tensor]:
+    with torch.enable_grad():
+        return _by_name(asked.model, implicit_term(asked))
+
+
+def _by_masks(asked: ModuleNetwork) -> dict[str, Tensor]:
+    network = asked.network()
+    with torch.enable_grad():
+        first, second = (regularizers.dropout_loss(network, asked.draws).data for _ in range(2))
+        return _by_name(asked.model, (first - second).sum() / sqrt(2))
 
 
 def _by_name(model: nn.Module, value: Tensor) -> dict[str, Tensor]:
     """The gradient of a scalar by parameter name, 0 where it does not depend on one."""
     named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    if not named:
+        return {}
     found = grad(value, list(named.values()), allow_unused=True, materialize_grads=True)
     return dict(zip(named, found, strict=True))

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from dropviz import regularizers
 from dropviz.losses import cross_entropy, logit_gradient
-from dropviz.modules.estimators import Estimator, Hessian, Shares, quadratic, tangent
+from dropviz.modules.estimators import Estimator, Hessian, Shares, known_hessian, quadratic, tangent
+from dropviz.modules.measured import at_least
 from dropviz.modules.network import Epsilon, ModuleNetwork
 from dropviz.modules.noise import implicit_term
 from dropviz.regularizers import LossTerms
@@ -43,13 +44,20 @@ def surrogate_loss(
 
     Returns:
         Scalars ``data``, ``explicit`` and ``implicit``, the coefficients included; a term that is left out is None.
+
+    Cost beside a plain step: a differentiable backward pass for either term, two for a shared tangent; what the estimator
+    takes (C passes when exact); and a forward pass without gradient, which finds the sites.
+
+    Raises:
+        ValueError: See ``measure_explicit_regularizer``.
     """
-    asked = ModuleNetwork(model, x, forward, generator)
+    asked = ModuleNetwork(model, x, y, forward, generator)
     watch = Epsilon()
     z = asked.forward(watch)
-    labels, draws = asked.labels(y, z), asked.draws(z)
+    labels, draws = asked.y, asked.draws
     penalty = noise = None
     if shared_tangent:
+        known_hessian(hessian)
         signs = draws.signs()
         moved = tangent(z, watch.views, {name: sqrt(v) * signs[name] for name, v in asked.variances.items()})
         penalty = quadratic(z, moved, constant=hessian == "constant").mean() / 2
@@ -59,7 +67,7 @@ def surrogate_loss(
             shares = Shares(asked, z, watch, hessian).by(estimator, samples)
             penalty = torch.stack(list(shares.values())).sum()
         if implicit:
-            noise = regularizers.implicit_term(asked.network(labels), z, watch, draws)[0]
+            noise = regularizers.implicit_term(asked.network(), z, watch, draws)[0]
     return LossTerms(
         data=cross_entropy(z, labels).mean(),
         explicit=explicit * penalty if explicit and penalty is not None else None,
@@ -84,19 +92,16 @@ def dropout_loss(
         Scalars ``data`` and, with noise, ``implicit``; differentiate ``total``. Cost: k (+ 2) forward passes.
 
     Raises:
-        ValueError: k is below 1, or both kinds of noise are asked for.
+        ValueError: k is below 1, or both kinds of noise are asked for; or see ``measure_explicit_regularizer``.
     """
-    if k < 1:
-        raise ValueError(f"k = {k} is not possible: take at least one mask.")
+    at_least("k", k, 1)
     if mask_noise and analytic_noise:
         raise ValueError(
             "Both mask_noise and analytic_noise are asked for: each gives back all of it, so take one."
         )
-    asked = ModuleNetwork(model, x, forward, generator)
-    probe = asked.probe()
-    network, draws = asked.network(asked.labels(y, probe)), asked.draws(probe)
-    terms = regularizers.dropout_loss(network, draws, k=k, mask_noise=mask_noise)
+    asked = ModuleNetwork(model, x, y, forward, generator)
+    terms = regularizers.dropout_loss(asked.network(), asked.draws, k=k, mask_noise=mask_noise)
     noise = terms.implicit
     if analytic_noise:
-        noise = sqrt(1 - 1 / k) * implicit_term(asked, y)
+        noise = sqrt(1 - 1 / k) * implicit_term(asked)
     return LossTerms(data=terms.data.sum(), implicit=None if noise is None else noise.sum())

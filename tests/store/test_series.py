@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -176,10 +177,16 @@ def test_the_revision_grows_with_every_visible_change(
     assert store.experiment(view_id).revision == seen[-1]
 
 
-def write_many(url: str, job_id: int, attempt: int, count: int) -> None:
-    opened = Store.open(url)
-    for seq in range(count):
-        opened.append(job_id, attempt, [point(seq, float(job_id))])
+WRITER = """
+import sys
+import numpy as np
+from dropviz.store import Point, Store
+url, job, attempt, count = sys.argv[1], *map(int, sys.argv[2:])
+store = Store.open(url)
+for seq in range(count):
+    values = np.array([job, job + 1, np.nan])
+    store.append(job, attempt, [Point(seq=seq, step=10 * seq, name="train/loss", values=values)])
+"""
 
 
 def test_writers_in_several_processes_lose_nothing(store: Store, spec: ExperimentSpec) -> None:
@@ -187,19 +194,16 @@ def test_writers_in_several_processes_lose_nothing(store: Store, spec: Experimen
     for seed in (0, 10, 20):
         store.submit(spec.with_settings([f"first_seed={seed}"]))
         claims.append(store.claim("worker"))
-    context = multiprocessing.get_context("spawn")
     url, count = str(store.database.path), 60
-    writers = [
-        context.Process(target=write_many, args=(url, c.job_id, c.attempt, count)) for c in claims if c
+    commands = [
+        [sys.executable, "-c", WRITER, url, *map(str, (c.job_id, c.attempt, count))] for c in claims if c
     ]
-    for writer in writers:
-        writer.start()
+    writers = [subprocess.Popen(command) for command in commands]
     for _ in range(20):  # readers and submitters meanwhile
         store.submit(spec.with_settings(["first_seed=500"]))
         store.experiments()
     for writer in writers:
-        writer.join(60)
-        assert writer.exitcode == 0
+        assert writer.wait(60) == 0
     for claim in claims:
         assert claim is not None
         points = store.points(claim.job_id)
