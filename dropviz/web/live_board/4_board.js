@@ -4,6 +4,7 @@
 const BOARDS = new WeakMap();
 const LIVE = ["queued", "running", "stalled", "paused"];
 const POLL = 1000, POLL_PAUSED = 3000, POLL_HIDDEN = 15000, POLL_LONGEST = 20000;
+const REPORT_AGAIN = 4000;
 const SETTLED = 3; // polls after the end, for the last rows
 const STATES = {
   queued: "Waiting in the queue", running: "Running", stalled: "Stalled", paused: "Paused",
@@ -203,8 +204,10 @@ class Board {
     this.announce(answer);
     this.state = answer.state;
     // The buttons belong to the script: one run of it when the state is not the one it knows.
-    if (answer.state !== this.scriptState && this.reported !== answer.state) {
+    const overdue = Date.now() - (this.reportedAt ?? 0) > REPORT_AGAIN; // a report may be lost while the script runs
+    if (answer.state !== this.scriptState && (this.reported !== answer.state || overdue)) {
       this.reported = answer.state;
+      this.reportedAt = Date.now();
       this.component.setTriggerValue("changed", answer.state);
     }
     if (answer.state === this.scriptState) this.reported = null;
