@@ -19,6 +19,8 @@ _HOMES = {
     "noise_covariance_trace": "dropviz.modules",
     "surrogate_loss": "dropviz.modules",
     "dropout_loss": "dropviz.modules",
+    "Estimate": "dropviz.estimate",
+    "LossTerms": "dropviz.regularizers",
     "ExperimentSpec": "dropviz.experiment",
     "SpecError": "dropviz.choices",
     "load_spec": "dropviz.experiment",

@@ -25,12 +25,14 @@ DEFAULT_ARMS = ("none", "dropout", "dropout-8", "dropout-8+mask-noise", "explici
 
 
 class SurrogateChoices(Choices):
-    """How the analytic arms (explicit, implicit, both) compute their terms."""
+    """How the analytic arms (explicit, implicit, both, ablations) compute their terms."""
 
-    estimator: Literal["exact", "root-hessian", "sampled-label"] = Field(
-        "exact",
+    estimator: Literal["auto", "exact", "root-hessian", "forward", "sampled-label"] = Field(
+        "auto",
         title="Estimator of R",
-        description="Exact: every class, no noise. Root-Hessian: one random ±1 a class. Sampled label: the authors'.",
+        description="Exact: every class, no noise. Root-Hessian: one random ±1 a class. Forward: one random direction in"
+        " mask space. Sampled label: the authors'. Auto: exact up to ten classes where a step stays affordable, else the"
+        " last layer exact and root-Hessian for the others.",
     )
     hessian: Literal["differentiated", "constant"] = Field(
         "differentiated",
@@ -46,6 +48,25 @@ class SurrogateChoices(Choices):
     )
     implicit: float = Field(
         1.0, ge=0, le=100, title="μ, strength of the implicit noise", description="1 is the theory."
+    )
+    samples: int = Field(
+        1,
+        ge=1,
+        le=64,
+        title="Samples",
+        description="Draws of the estimator that are averaged; exact needs none.",
+    )
+    shared_tangent: bool = Field(
+        False,
+        title="Shared tangent",
+        description="For explicit+implicit: both terms from one random direction. Cheaper, with a noisier explicit gradient.",
+    )
+    l2: float = Field(
+        0.01,
+        ge=0,
+        le=100,
+        title="Strength of the l2 arm",
+        description="Half of it times the sum of squares of all parameters is added to the loss of that arm.",
     )
 
 
@@ -109,7 +130,7 @@ class ExperimentSpec(Choices):
         title="Drop probability p",
         description="Chance that a unit is dropped (the paper calls it q).",
     )
-    arms: tuple[str, ...] = Field(DEFAULT_ARMS, min_length=1, max_length=12, title="Arms")
+    arms: tuple[str, ...] = Field(DEFAULT_ARMS, min_length=1, max_length=16, title="Arms")
     seeds: int = Field(
         8,
         ge=1,
@@ -306,16 +327,35 @@ def evaluation_interval(spec: ExperimentSpec) -> int:
     return -(-spec.train.steps // spec.observe.evaluations)
 
 
+MOST_CLASSES = 10  # with more, one random draw costs less than a direction a class
+AFFORDABLE = 30_000_000  # multiplications of one exact step and seed: about as many as a few milliseconds have room for
+
+
+def surrogate_choices(spec: ExperimentSpec) -> SurrogateChoices:
+    """The choices with ``auto`` decided: exact up to ten classes where a step stays affordable.
+
+    Its cost goes with the rows of a minibatch, the directions in the space of the logits and the parameters. Otherwise
+    ``auto`` is left to the estimators, as the last site in closed form and root-Hessian at the others.
+    """
+    chosen, classes = spec.surrogate, spec.data.classes
+    parameters = spec.model.parameter_count(spec.data.features, classes)
+    cost = spec.train.batch_size * (classes - 1) * parameters
+    if chosen.estimator == "auto" and classes <= MOST_CLASSES and cost <= AFFORDABLE:
+        return chosen.model_copy(update={"estimator": "exact"})
+    return chosen
+
+
 def result_key(spec: ExperimentSpec, arm: str, seed: int, device_class: str) -> str:
     """The content address of one arm at one seed: equal keys have equal results.
 
-    It covers what this arm's numbers depend on (so not the other arms, and the surrogate's choices only for
-    analytic arms), the code that computes them, torch's version and the class of device.
+    It covers what this arm's numbers depend on (so not the other arms, and of the surrogate's choices those that have a
+    say in it), the code that computes them, torch's version and the class of device.
     """
     chosen = strategy(arm)
     table = spec.to_table()
     parts = {key: table[key] for key in ("data", "model", "p", "train", "observe")}
-    parts["surrogate"] = table["surrogate"] if chosen.analytic else None
+    choices = surrogate_choices(spec).to_table()
+    parts["surrogate"] = {choice: choices[choice] for choice in chosen.choices}
     parts |= {"arm": chosen.name, "seed": seed, "device": device_class}
     parts |= {"code": code_version(), "torch": metadata.version("torch")}
     return hashlib.sha256(_canonical(parts).encode()).hexdigest()
@@ -326,9 +366,9 @@ COMPUTING = (
     "experiment",
     "streams",
     "losses",
-    "regularizers",
     "optimizers",
     "training",
+    "regularizers",
     "strategies",
     "models",
     "datasets",

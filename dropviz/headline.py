@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dropviz.analysis import FEWEST_SEEDS, Decomposition, Estimate
-from dropviz.experiment import ExperimentSpec
+from dropviz.experiment import ExperimentSpec, surrogate_choices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +101,10 @@ def _note(d: Decomposition, spec: ExperimentSpec, seeds: str) -> str:
 
 def _departures(spec: ExperimentSpec) -> list[str]:
     """What about the formulas is not as the theory has it."""
-    chosen = spec.surrogate
-    found = [f"{chosen.estimator} estimator"] if chosen.estimator != "exact" else []
+    chosen = surrogate_choices(spec)
+    estimators = {"exact": [], "auto": ["R by the last layer exact and root-Hessian for the others"]}
+    found = estimators.get(chosen.estimator, [f"{chosen.estimator} estimator"])
+    found = [*found, "both terms from a shared tangent"] if chosen.shared_tangent else [*found]
     found += ["output Hessian held constant, as in the paper's code"] if chosen.hessian == "constant" else []
     found += [f"λ = {chosen.explicit:g}"] if chosen.explicit != 1 else []
     return found + ([f"μ = {chosen.implicit:g}"] if chosen.implicit != 1 else [])

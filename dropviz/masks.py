@@ -10,12 +10,14 @@ Shapes: S seeds, R replicas (independent mask draws), B rows of a minibatch, W u
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import sqrt
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dropviz.losses import OutputNumbers
 from dropviz.streams import MOST_STEPS, BitStreams
 
 SiteBehaviour = Callable[[Tensor, str], Tensor]
@@ -61,23 +63,28 @@ class Watch:
     """ε = 0, with a fresh view of h at each site to differentiate at.
 
     ∂/∂ε_j = h_j ∂/∂h_j, taken at the view and not at h itself: else a skip connection around the site would
-    leak into the derivative.
+    leak into the derivative. The factor h_j is the h before the view: a second derivative in the same ε leaves it alone.
     """
 
     def __init__(self) -> None:
+        self.before: dict[str, Tensor] = {}
         self.views: dict[str, Tensor] = {}
 
     def __call__(self, h: Tensor, site: str) -> Tensor:
-        """Record a view and pass it on."""
+        """Record h and a view of it, and pass that on."""
         view = h.view_as(h)
         if not view.requires_grad:
             view = view.detach().requires_grad_()
-        self.views[site] = view
+        self.before[site], self.views[site] = h, view
         return view
 
     def slope(self, site: str, gradient: Tensor) -> Tensor:
-        """The derivative in ε of that site, from the one in its entry of ``views``."""
-        return gradient * self.views[site]
+        """The derivative in ε of that site, from the one in its view."""
+        return gradient * self.before[site]
+
+    def moved(self, site: str, epsilon: Tensor) -> Tensor:
+        """How far ε moves what the site passes on: h ⊙ ε, in the shape of the view."""
+        return self.before[site] * epsilon
 
 
 class Record:
@@ -145,23 +152,29 @@ def uniforms(fractions: Tensor) -> Tensor:
     return (high * LEVELS + low + 0.5) / LEVELS**2
 
 
-class RandomNumbers(Protocol):
+def gaussians(p: float) -> Callable[[Tensor], Tensor]:
+    """Pairs of fractions (…, 2) → 1 + ε with ε normal, of mean 0 and the variance that dropout's has."""
+    spread = sqrt(variance(p))
+    return lambda fractions: torch.special.ndtri(uniforms(fractions)).mul_(spread).add_(1).to(torch.float32)
+
+
+class RandomNumbers(OutputNumbers, Protocol):
     """What the terms of a step draw: S seeds, R replicas; shapes as in ``Draws``."""
 
-    def masks(self, replicas: int) -> dict[str, Tensor]:
-        """1 + ε by site."""
+    def masks(self, replicas: int) -> Mapping[str, Tensor]:
+        """1 + ε by site, as dropout has it."""
+        ...
+
+    def gaussian_masks(self, replicas: int) -> Mapping[str, Tensor]:
+        """1 + ε by site, ε normal with the same variance."""
         ...
 
     def signs(self) -> dict[str, Tensor]:
         """±1 by site."""
         ...
 
-    def class_signs(self) -> Tensor:
-        """±1 for each logit."""
-        ...
-
-    def uniforms(self) -> Tensor:
-        """A number in (0, 1) for each row."""
+    def sample(self, index: int) -> RandomNumbers:
+        """Numbers that are independent of those of other samples of the same step; the first sample has these here."""
         ...
 
 
@@ -172,7 +185,6 @@ class Draws:
         seeds: One independent group of streams a seed.
         shapes: Site → (B, W), as ``Record`` finds them.
         p: Drop probability of every site.
-        classes: C, for the estimators that draw in logit space.
         purpose: Prefix of the addresses: training and each statistic draw from streams of their own.
         device: Where the tensors go.
         ahead: The most steps to draw at once; 1 where no other step will be asked for.
@@ -183,16 +195,16 @@ class Draws:
         seeds: Sequence[int],
         shapes: Mapping[str, tuple[int, ...]],
         p: float,
-        classes: int,
         *,
         purpose: str = "train",
         device: str = "cpu",
         ahead: int = MOST_STEPS,
     ) -> None:
-        self.seeds, self.shapes, self.p, self.classes = tuple(seeds), dict(shapes), p, classes
+        self.seeds, self.shapes, self.p = tuple(seeds), dict(shapes), p
         self.purpose, self.device, self.ahead = purpose, device, ahead
         self.step = 0
-        self._streams: dict[tuple[str, int], Stream] = {}
+        self._streams: dict[tuple[str, int, tuple[int, ...]], Stream] = {}
+        self._samples: dict[int, Draws] = {0: self}
 
     @property
     def rows(self) -> int:
@@ -207,26 +219,48 @@ class Draws:
             for site, shape in self.shapes.items()
         }
 
+    def gaussian_masks(self, replicas: int) -> dict[str, Tensor]:
+        """1 + ε by site with ε normal: (S, R, B, W)."""
+        convert = gaussians(self.p)
+        return {
+            site: self._stream(f"gaussian/{site}", replicas, convert, (*shape, 2)).at(self.step)
+            for site, shape in self.shapes.items()
+        }
+
     def signs(self) -> dict[str, Tensor]:
         """η / √v by site: ±1, (S, B, W)."""
         return {site: self.rademacher(f"sign/{site}", shape) for site, shape in self.shapes.items()}
 
-    def class_signs(self) -> Tensor:
-        """u of the root-Hessian estimator: ±1, (S, B, C)."""
-        return self.rademacher("class-sign", (self.rows, self.classes))
+    def output_signs(self, count: int) -> Tensor:
+        """u of the root-Hessian estimator: ±1, (S, B, count)."""
+        return self.rademacher("class-sign", (self.rows, count))
+
+    def sample(self, index: int) -> Draws:
+        """Streams of their own for each index, at this step."""
+        if index not in self._samples:
+            self._samples[index] = Draws(
+                self.seeds,
+                self.shapes,
+                self.p,
+                purpose=f"{self.purpose}/sample-{index}",
+                device=self.device,
+                ahead=self.ahead,
+            )
+        self._samples[index].step = self.step
+        return self._samples[index]
 
     def rademacher(self, name: str, shape: tuple[int, ...]) -> Tensor:
         """±1 of any shape, for probes in parameter space: (S, *shape)."""
         return self._stream(name, 1, signs, shape).at(self.step)[:, 0]
 
-    def uniforms(self) -> Tensor:
-        """One number in (0, 1) a row, to draw a label by: (S, B)."""
-        return self._stream("label", 1, uniforms, (self.rows, 2)).at(self.step)[:, 0]
+    def uniforms(self, count: int) -> Tensor:
+        """Numbers in (0, 1), to draw labels by: (S, B, count)."""
+        return self._stream("label", 1, uniforms, (self.rows, count, 2)).at(self.step)[:, 0]
 
     def _stream(
         self, name: str, count: int, convert: Callable[[Tensor], Tensor], shape: tuple[int, ...]
     ) -> Stream:
-        key = (name, count)
+        key = (name, count, shape)
         if key not in self._streams:
             purposes = [f"{self.purpose}/{name}/{replica}" for replica in range(count)]
             fractions = Fractions(self.seeds, purposes, shape, ahead=self.ahead)

@@ -64,17 +64,28 @@ def dropout_sites(
         ValueError: The model draws random numbers that are no dropout (it is named), couples examples (BatchNorm in
             train mode), drops with p = 1, or drops inside gradient checkpointing or a packed sequence.
     """
-    call = (lambda: forward(model, *args, **kwargs)) if forward else (lambda: model(*args, **kwargs))
     found: list[DropoutSite] = []
 
     def record(h: Tensor, site: DropoutSite) -> Tensor:
         found.append(site)
         return h
 
+    with torch.no_grad(), discovering(model, record):
+        forward(model, *args, **kwargs) if forward else model(*args, **kwargs)
+    return found
+
+
+@contextmanager
+def discovering(model: nn.Module, behaviour: ModuleBehaviour) -> Iterator[SiteMode]:
+    """A first forward pass: sites are named by the modules at work, and random numbers drawn out of sight are noticed.
+
+    Raises:
+        ValueError: See ``dropout_sites``.
+    """
     before = _random_states()
     try:
-        with torch.no_grad(), unchanged(model), _Paths(model) as paths, SiteMode(record, paths.current):
-            call()
+        with unchanged(model), _Paths(model) as paths, SiteMode(behaviour, paths.current) as mode:
+            yield mode
         drew = any(not torch.equal(*pair) for pair in zip(before, _random_states(), strict=True))
     finally:
         torch.set_rng_state(before[0])
@@ -84,7 +95,13 @@ def dropout_sites(
         raise ValueError(
             f"{type(model).__name__} draws random numbers out of sight: take out what does, or write it as nn.Dropout."
         )
-    return found
+
+
+@contextmanager
+def repeating(model: nn.Module, behaviour: ModuleBehaviour) -> Iterator[SiteMode]:
+    """A later forward pass, in which sites come in the order of the first one and need no names."""
+    with unchanged(model), SiteMode(behaviour, lambda: type(model).__name__) as mode:
+        yield mode
 
 
 class SiteMode(TorchFunctionMode):
@@ -99,6 +116,7 @@ class SiteMode(TorchFunctionMode):
         super().__init__()
         self.behaviour, self.path = behaviour, path
         self.calls: Counter[str] = Counter()
+        self.linear: list[Tensor] = []  # of the latest linear map: its input, weight and output
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -121,7 +139,11 @@ class SiteMode(TorchFunctionMode):
                 f"{self.path()} calls {name}, which draws random numbers that are no dropout: take it out, or replace it"
                 " by nn.Dropout."
             )
-        return func(*args, **kwargs)
+        result = func(*args, **kwargs)
+        if func is functional.linear:
+            given = dict(zip(("input", "weight"), args, strict=False)) | dict(kwargs)
+            self.linear = [given["input"], given["weight"], result]
+        return result
 
     def at_site(self, h: Tensor, p: float, kind: str, mask_shape: Sequence[int], suffix: str = "") -> Tensor:
         """One dropout call, named and checked; p = 0 is no site."""

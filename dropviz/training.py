@@ -18,9 +18,15 @@ import torch
 from torch import Tensor
 from torch.autograd import grad
 
-from dropviz.experiment import ExperimentSpec, TrainChoices, evaluation_interval, evaluation_steps
+from dropviz.experiment import (
+    ExperimentSpec,
+    TrainChoices,
+    evaluation_interval,
+    evaluation_steps,
+    surrogate_choices,
+)
 from dropviz.losses import cross_entropy
-from dropviz.masks import Draws, keep_all, variance
+from dropviz.masks import Draws, Watch, keep_all, variance
 from dropviz.masks import Record as SiteShapes
 from dropviz.optimizers import Adam, Optimizer, Sgd
 from dropviz.regularizers import LossTerms, Network
@@ -100,6 +106,7 @@ class Block:
 
     def __init__(self, spec: ExperimentSpec, arm: str, seeds: Sequence[int], device: str = "cpu") -> None:
         self.spec, self.strategy, self.seeds, self.device = spec, strategy(arm), tuple(seeds), device
+        self.surrogate = surrogate_choices(spec)
         self.step, self.total, self.finished = 0, spec.train.steps, False
         self.evaluated_at = -1  # the step of the latest evaluation
         interval = evaluation_interval(spec)  # what the steps since then optimized:
@@ -193,7 +200,7 @@ class Block:
 
     def _mean_of_stretch(self) -> list[Record]:
         records = [self._record("train/objective", self._objectives(self.step).mean(0))]
-        if self.strategy.analytic:
+        if self.strategy.penalized:
             penalties = self.penalties[: self.step - self.evaluated_at]
             records.append(self._record("train/penalty", penalties.mean(0)))
         return records
@@ -204,18 +211,25 @@ class Block:
         x = self.x_rows.index_select(0, rows).view(len(self.seeds), size, -1)
         y = self.y_rows.index_select(0, rows).view(len(self.seeds), size)
         self.draws.step = self.step
-        terms = self.strategy.objective(self._network(x, y), self.draws, self.spec.surrogate)
+        terms = self.strategy.objective(self._network(x, y), self.draws, self.surrogate)
         self.step += 1
         self.optimizer.step(grad(terms.total, self.leaves), self.step)
         return terms
 
     def _network(self, x: Tensor, y: Tensor) -> Network:
         model, parameters = self.spec.model, self.parameters
+
+        def output(watch: Watch) -> tuple[str, Tensor, Tensor] | None:
+            found = model.output_layer(parameters)
+            return found and (found[0], watch.before[found[0]], found[1])
+
         return Network(
             forward=lambda behaviour: model.forward(parameters, x, behaviour),
             y=y,
             variances=self.variances,
-            shortcut=lambda: model.jacobians(parameters, x),
+            jacobians=lambda directions: model.jacobians(parameters, x, directions),
+            output=output,
+            parameters=self.leaves,
         )
 
     def _draws(self, purpose: str, rows: int, ahead: int = MOST_STEPS) -> Draws:
@@ -223,10 +237,7 @@ class Block:
         with torch.no_grad():
             self.spec.model.forward(self.parameters, self.x_train[:, :1], shapes)
         sites = {site: (rows, *shape[1:]) for site, shape in shapes.shapes.items()}
-        classes = self.spec.data.classes
-        return Draws(
-            self.seeds, sites, self.spec.p, classes, purpose=purpose, device=self.device, ahead=ahead
-        )
+        return Draws(self.seeds, sites, self.spec.p, purpose=purpose, device=self.device, ahead=ahead)
 
     def _evaluate(self) -> list[Record | Snapshot]:
         records = [*self._losses("train"), *self._losses("validation")]
@@ -243,7 +254,7 @@ class Block:
         x, y = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
         with torch.no_grad():
             z = self.spec.model.forward(self.parameters, x, keep_all)
-            loss = cross_entropy(z, y).mean(-1)
+            loss = cross_entropy.value(z, y).mean(-1)
             right = (z.argmax(-1) == y).to(torch.float32).mean(-1)
         return [self._record(f"{split}/loss", loss), self._record(f"{split}/accuracy", right)]
 
@@ -257,7 +268,7 @@ class Block:
             probe=self.probe,
             batches=self.batches,
             draws=lambda name, rows: self._draws(f"statistic/{self.step}/{name}", rows, ahead=1),
-            surrogate=self.spec.surrogate,
+            surrogate=self.surrogate,
             masks=self.spec.observe.masks,
             batch_size=self.spec.train.batch_size,
             memory=self.memory,

@@ -103,7 +103,13 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_recipes_give_a_data_set_and_an_arm_that_train(extended: Path) -> None:
-    settings = ("data=two-blobs", "train.steps=20", "model.widths=[8]", "seeds=2", "arms=loss-jacobian,none")
+    settings = (
+        "data=two-blobs",
+        "train.steps=20",
+        "model.widths=[8]",
+        "seeds=2",
+        "arms=confidence-penalty,none",
+    )
     arguments = [part for setting in settings[:4] for part in ("--set", setting)]
     command = [
         sys.executable,
@@ -113,15 +119,15 @@ def test_the_recipes_give_a_data_set_and_an_arm_that_train(extended: Path) -> No
         "--preset",
         "classroom",
         "--arms",
-        "loss-jacobian,none",
+        "confidence-penalty,none",
     ]
     run([*command, *arguments, "--out", "out"], extended, PYTHONPATH=str(extended))
     summary = json.loads((extended / "out" / "summary.json").read_text())
     assert summary["spec"]["data"]["name"] == "two-blobs"
-    assert set(summary["arms"]) == {"loss-jacobian", "none"}
+    assert set(summary["arms"]) == {"confidence-penalty", "none"}
 
 
 def test_the_recipes_follow_the_house_style(extended: Path) -> None:
-    files = ["dropviz/datasets/two_blobs.py", "dropviz/strategies/loss_jacobian.py"]
+    files = ["dropviz/datasets/two_blobs.py", "dropviz/strategies/confidence_penalty.py"]
     ruff = Path(sys.executable).with_name("ruff")
     run([str(ruff), "check", "--config", str(ROOT / "pyproject.toml"), *files], extended)

@@ -22,11 +22,11 @@ def rungs(arms: Sequence[str]) -> list[str]:
 def _place(arm: Strategy) -> tuple[int, int]:
     if arm.name == "none":
         return 0, 0
-    if arm.analytic:
+    if not arm.name.startswith("dropout"):
         return 4, 0
     if arm.replicas == 1:
         return 3, 0
-    return (2 if arm.noise_factor() == 1 else 1), -arm.replicas
+    return (2 if arm.name.endswith("-noise") else 1), -arm.replicas
 
 
 def _row(arm: str, row: int, subject: Subject) -> list[go.Scatter]:

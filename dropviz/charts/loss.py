@@ -6,22 +6,21 @@ import plotly.graph_objects as go
 
 from dropviz.charts.chart import Chart, Subject
 from dropviz.charts.traces import curves, line, over_steps
-
-PENALIZED = ("explicit", "explicit+implicit")
+from dropviz.strategies import strategy
 
 
 def _figure(subject: Subject) -> go.Figure:
     penalties = [
         line(arm, "train/penalty", name=f"{arm}: penalty", width=1.5, dash="1px,3px")
         for arm in subject.arms
-        if arm in PENALIZED
+        if strategy(arm).penalized
     ]
     return over_steps([*curves(subject, "train/objective"), *penalties], subject, y="training loss")
 
 
 def _subtitle(subject: Subject) -> str:
-    penalty = any(arm in PENALIZED for arm in subject.arms)
-    return "What each arm minimizes" + ("; its penalty λR as a thin dotted line" if penalty else "")
+    penalty = any(strategy(arm).penalized for arm in subject.arms)
+    return "What each arm minimizes" + ("; its penalty as a thin dotted line" if penalty else "")
 
 
 chart = Chart(

@@ -34,6 +34,15 @@ _FAMILIES = {
     "explicit+implicit": ArmStyle(
         light="#d55e00", dark="#ff8b50", dash="longdashdot", marker="triangle-down"
     ),
+    "analytic-noise": ArmStyle(
+        light="#00696b", dark="#8fe8dc", dash="8px,3px,2px,3px", marker="triangle-left"
+    ),
+    "explicit-identity": ArmStyle(light="#8a6d00", dark="#c9b458", dash="11px,3px", marker="pentagon"),
+    "explicit-loss-jacobian": ArmStyle(light="#7a3b00", dark="#c98a5a", dash="6px,2px", marker="hexagon"),
+    "explicit-argmax": ArmStyle(light="#b00020", dark="#ff6b6b", dash="9px,2px,3px,2px", marker="octagon"),
+    "l2": ArmStyle(light="#6f2dbd", dark="#b48cff", dash="2px,2px", marker="diamond-wide"),
+    "linearized": ArmStyle(light="#2e7d32", dark="#86d36b", dash="13px,2px,2px,2px", marker="triangle-right"),
+    "gaussian": ArmStyle(light="#1b2a8f", dark="#7d8bff", dash="4px,2px", marker="hourglass"),
 }
 _OTHER = ArmStyle(light="#3f3f46", dark="#d4d4d8", dash="6px,2px,2px,2px", marker="star")
 # Several k in one experiment: the colour stays, dash and marker tell them apart; k = 8 has the family's own.
@@ -55,10 +64,10 @@ _OTHER_K = (
 
 def arm_style(arm: str) -> ArmStyle:
     """The look of an arm, by its name alone, so that it is the same in every chart and experiment."""
-    match = re.fullmatch(r"dropout-(\d+)(\+mask-noise)?", arm)
+    match = re.fullmatch(r"dropout-(\d+)(\+(mask|analytic)-noise)?", arm)
     if match is None:
         return _FAMILIES.get(arm, _OTHER)
-    family = _FAMILIES["mask-noise" if match[2] else "dropout-k"]
+    family = _FAMILIES[f"{match[3]}-noise" if match[2] else "dropout-k"]
     k = int(match[1])
     look = (family.dash, family.marker) if k == 8 else _MANY_K.get(k, _OTHER_K[k % len(_OTHER_K)])
     dash, marker = look

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from dropviz.choices import SpecError, shown
-from dropviz.models.model import Model
+from dropviz.models.model import Directions, Model
 from dropviz.streams import generator
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Mlp(Model):
         return parameters[f"bias{depth + 1}"].baddbmm(h, parameters[f"weight{depth + 1}"])
 
     def jacobians(
-        self, parameters: Mapping[str, Tensor], x: Tensor
+        self, parameters: Mapping[str, Tensor], x: Tensor, directions: Directions
     ) -> tuple[Tensor, dict[str, Tensor]] | None:
         """By the chain rule, layer by layer: one matrix product a layer instead of one backward pass a class.
 
@@ -113,8 +113,8 @@ class Mlp(Model):
             active.append(a.detach() > 0)
         output = parameters[f"weight{depth + 1}"]
         z = parameters[f"bias{depth + 1}"].baddbmm(h[-1], output)
-        # S seeds, N rows, K = C − 1 logit differences, W units
-        slope_SKW = (output[..., :-1] - output[..., -1:]).transpose(-1, -2)
+        # S seeds, N rows, K directions in the space of the logits, W units
+        slope_SKW = directions(output.shape[-1]).to(output) @ output.transpose(-1, -2)
         slope = slope_SKW.unsqueeze(1)
         found = {}
         for layer in range(depth, -1, -1):
@@ -128,6 +128,12 @@ class Mlp(Model):
                 if not any(s in self.sites() for s in self._below(layer)):
                     break
         return z, {site: found[site] for site in self.sites()}
+
+    def output_layer(self, parameters: Mapping[str, Tensor]) -> tuple[str, Tensor] | None:
+        """The last hidden layer, if it has dropout."""
+        depth = len(self.widths)
+        site = f"hidden{depth}"
+        return (site, parameters[f"weight{depth + 1}"]) if site in self.sites() else None
 
     @staticmethod
     def _below(layer: int) -> list[str]:

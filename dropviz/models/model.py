@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dropviz.masks import SiteBehaviour
+
+
+Directions = Callable[[int], "Tensor"]  # C → (K, C): combinations of the logits
 
 
 class Model(Choices):
@@ -45,12 +48,16 @@ class Model(Choices):
         """
 
     def jacobians(
-        self, parameters: Mapping[str, Tensor], x: Tensor
+        self, parameters: Mapping[str, Tensor], x: Tensor, directions: Directions
     ) -> tuple[Tensor, dict[str, Tensor]] | None:
         """Logits and the Jacobian of every site by hand, or None where a model has no such shortcut.
 
         See ``regularizers.site_jacobians`` for the meaning; a shortcut must agree with it.
         """
+        return None
+
+    def output_layer(self, parameters: Mapping[str, Tensor]) -> tuple[str, Tensor] | None:
+        """The site whose units go straight into a linear output, and its weights (S, W, C); None where there is none."""
         return None
 
     def parameter_count(self, features: int, classes: int) -> int:

@@ -1,16 +1,16 @@
 """Dropout's effects in anybody's ``nn.Module``, unmodified: the terms of ``regularizers`` with a model of one's own.
 
-Loss: softmax cross-entropy of logits (…, C), mean over all rows before the last axis (examples, or examples and time
-steps); rows labelled −100 count neither in a value nor in a mean. Nothing of the model changes, and no global random state is read or written.
+Losses: by name (``cross_entropy``, ``half_squared_error``, ``binary_cross_entropy``) or as an object, see
+``losses.read_loss``; summed over outputs, mean over all rows of the logits (examples, or examples and time steps).
+``weight`` gives the rows other weights in that mean, 0 for padding; with class labels, rows labelled ``ignore_index``
+have weight 0. Nothing of the model changes, and no global random state is read or written.
 """
 
 from dropviz.modules.explicit import explicit_regularizer, measure_explicit_regularizer, second_order_term
-from dropviz.modules.measured import Measured
 from dropviz.modules.noise import implicit_noise, mask_noise, noise_covariance_trace
 from dropviz.modules.training_losses import dropout_loss, surrogate_loss
 
 __all__ = [
-    "Measured",
     "dropout_loss",
     "explicit_regularizer",
     "implicit_noise",

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.autograd import grad
 
 from dropviz import regularizers
-from dropviz.modules.measured import Measured, at_least, measured
-from dropviz.modules.network import Epsilon, ModuleNetwork
+from dropviz.estimate import Estimate, at_least, estimate
+from dropviz.losses import IGNORED
+from dropviz.modules.network import ModuleNetwork
 from dropviz.sites import Forward
 
 
@@ -20,6 +21,9 @@ def implicit_noise(
     x: Any,
     y: Tensor,
     *,
+    loss: Any = "cross_entropy",
+    weight: Tensor | None = None,
+    ignore_index: int = IGNORED,
     forward: Forward | None = None,
     generator: torch.Generator | None = None,
 ) -> dict[str, Tensor]:
@@ -30,7 +34,18 @@ def implicit_noise(
     Raises:
         ValueError: See ``measure_explicit_regularizer``.
     """
-    return _by_formula(ModuleNetwork(model, x, y, forward, generator))
+    return _by_formula(
+        ModuleNetwork(
+            model,
+            x,
+            y,
+            loss=loss,
+            weight=weight,
+            ignore_index=ignore_index,
+            forward=forward,
+            generator=generator,
+        )
+    )
 
 
 def mask_noise(
@@ -38,6 +53,9 @@ def mask_noise(
     x: Any,
     y: Tensor,
     *,
+    loss: Any = "cross_entropy",
+    weight: Tensor | None = None,
+    ignore_index: int = IGNORED,
     forward: Forward | None = None,
     generator: torch.Generator | None = None,
 ) -> dict[str, Tensor]:
@@ -48,7 +66,18 @@ def mask_noise(
     Raises:
         ValueError: See ``measure_explicit_regularizer``.
     """
-    return _by_masks(ModuleNetwork(model, x, y, forward, generator))
+    return _by_masks(
+        ModuleNetwork(
+            model,
+            x,
+            y,
+            loss=loss,
+            weight=weight,
+            ignore_index=ignore_index,
+            forward=forward,
+            generator=generator,
+        )
+    )
 
 
 def noise_covariance_trace(
@@ -56,44 +85,52 @@ def noise_covariance_trace(
     x: Any,
     y: Tensor,
     *,
+    loss: Any = "cross_entropy",
     kind: Literal["mask", "analytic"] = "mask",
     samples: int = 32,
+    weight: Tensor | None = None,
+    ignore_index: int = IGNORED,
     forward: Forward | None = None,
     generator: torch.Generator | None = None,
-) -> Measured:
+) -> Estimate:
     """tr Cov ξ of the gradient noise of one update, as the mean of ‖ξ‖² over so many draws of it, at least 2.
 
     Cost: that of ``mask_noise`` or ``implicit_noise`` a draw.
 
     Raises:
-        ValueError: ``kind`` is neither ``mask`` nor ``analytic``; or see ``explicit_regularizer``.
+        ValueError: ``kind`` is neither ``mask`` nor ``analytic``; or see ``measure_explicit_regularizer``.
     """
     at_least("samples", samples, 2)
+    asked = ModuleNetwork(
+        model, x, y, loss=loss, weight=weight, ignore_index=ignore_index, forward=forward, generator=generator
+    )
+    noises = [noise_of(asked, kind) for _ in range(samples)]
+    return estimate(sum(part.square().sum() for part in noise.values()) for noise in noises)
+
+
+def noise_of(asked: ModuleNetwork, kind: str) -> dict[str, Tensor]:
+    """One draw of the noise, by parameter name.
+
+    Raises:
+        ValueError: ``kind`` is neither ``mask`` nor ``analytic``.
+    """
     draw = {"mask": _by_masks, "analytic": _by_formula}.get(kind)
     if draw is None:
         raise ValueError(f"kind = {kind!r} is not possible: choose mask or analytic.")
-    asked = ModuleNetwork(model, x, y, forward, generator)
-    noises = [draw(asked) for _ in range(samples)]
-    return measured([sum(part.square().sum() for part in noise.values()) for noise in noises])
-
-
-def implicit_term(asked: ModuleNetwork) -> Tensor:
-    """∇ℓᵀJη, η = ±√v: a scalar whose gradient is ξ_approx."""
-    watch = Epsilon()
-    z = asked.forward(watch)
-    return regularizers.implicit_term(asked.network(), z, watch, asked.draws)[0]
+    return draw(asked)
 
 
 def _by_formula(asked: ModuleNetwork) -> dict[str, Tensor]:
     with torch.enable_grad():
-        return _by_name(asked.model, implicit_term(asked))
+        watch = asked.watch()
+        z = asked.forward(watch)
+        return _by_name(asked.model, regularizers.implicit_term(asked, z, watch, asked.draws).sum())
 
 
 def _by_masks(asked: ModuleNetwork) -> dict[str, Tensor]:
-    network = asked.network()
     with torch.enable_grad():
-        first, second = (regularizers.dropout_loss(network, asked.draws).data for _ in range(2))
-        return _by_name(asked.model, (first - second).sum() / sqrt(2))
+        losses = regularizers.masked_losses(asked, asked.draws.masks(2), 2)[0]
+        return _by_name(asked.model, (losses[0] - losses[1]) / sqrt(2))
 
 
 def _by_name(model: nn.Module, value: Tensor) -> dict[str, Tensor]:

@@ -38,22 +38,18 @@ def measure(moment: Moment) -> dict[str, Tensor]:
 
 
 def _mask_noise(moment: Moment, network: Network, index: int) -> Tensor:
-    from dropviz.losses import cross_entropy
-    from dropviz.masks import Multiply
+    from dropviz.regularizers import masked_losses
 
     draws = moment.draws(f"noise/mask/{index}", network.y.shape[1])
-    z = network.forward(Multiply(draws.masks(2)))
-    y = network.y.unsqueeze(1).expand(-1, 2, -1)
-    losses = cross_entropy(z, y.flatten(1)).view(y.shape).mean(-1)
+    losses = masked_losses(network, draws.masks(2), 2)
     return _squared_gradient(losses[:, 0] - losses[:, 1], moment) / 2
 
 
 def _analytic_noise(moment: Moment, network: Network, index: int) -> Tensor:
-    from dropviz.masks import Watch
     from dropviz.regularizers import implicit_term
 
     draws = moment.draws(f"noise/analytic/{index}", network.y.shape[1])
-    watch = Watch()
+    watch = network.watch()
     z = network.forward(watch)
     return _squared_gradient(implicit_term(network, z, watch, draws), moment)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import TYPE_CHECKING
 
 from dropviz.statistics.statistic import Moment, Statistic
@@ -12,14 +13,14 @@ if TYPE_CHECKING:
 
 def measure(moment: Moment) -> dict[str, Tensor]:
     """R_approx, and R = E_ε ℓ(z(ε)) − ℓ(z(0)) ± standard error over masks; for every arm, dropout or not."""
-    from dropviz.regularizers import explicit_regularizer, measure_explicit_regularizer
+    from dropviz.regularizers import exact_regularizer, monte_carlo
 
     draws = moment.draws("regularizer", moment.probe.y.shape[1])
-    mean, error = measure_explicit_regularizer(moment.probe, draws, masks=moment.masks)
+    samples = monte_carlo(moment.probe, draws, masks=moment.masks)
     return {
-        "term/explicit": explicit_regularizer(moment.probe).detach(),
-        "regularizer/monte_carlo": mean,
-        "regularizer/monte_carlo_se": error,
+        "term/explicit": exact_regularizer(moment.probe).detach(),
+        "regularizer/monte_carlo": samples.mean(-1),
+        "regularizer/monte_carlo_se": samples.std(-1) / sqrt(moment.masks),
     }
 
 

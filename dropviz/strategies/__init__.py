@@ -1,7 +1,8 @@
 """Training strategies, called arms where several are compared: one file a family.
 
-An arm's name says what it does: ``none``, ``dropout``, ``dropout-8``, ``dropout-8+mask-noise``, ``explicit``,
-``implicit``, ``explicit+implicit``. Each family declares the pattern of its names; ``strategy(name)`` finds
+An arm's name says what it does: ``none``, ``dropout``, ``dropout-8``, ``dropout-8+mask-noise``,
+``dropout-8+analytic-noise``, ``explicit``, ``implicit``, ``explicit+implicit``; the ablations ``explicit-identity``,
+``explicit-loss-jacobian`` and ``explicit-argmax``; ``l2``, ``linearized``, ``gaussian``. Each family declares the pattern of its names; ``strategy(name)`` finds
 the family and reads the name's parts.
 """
 

@@ -41,8 +41,18 @@ class Strategy:
         return 0
 
     @property
-    def analytic(self) -> bool:
-        """Whether the surrogate's choices (estimator, Hessian, strengths) have a say in this arm."""
+    def choices(self) -> tuple[str, ...]:
+        """Which of the surrogate's choices (estimator, Hessian, strengths) have a say in this arm."""
+        return ()
+
+    @property
+    def penalized(self) -> bool:
+        """Whether a step adds a penalty to the loss: λR, or another in its place."""
+        return False
+
+    @property
+    def second_order(self) -> bool:
+        """Whether a step differentiates a derivative, which takes about three times a plain one."""
         return False
 
     @abstractmethod

@@ -35,8 +35,21 @@ class AnalyticSurrogate(Strategy):
         return "+".join(part for part in ("explicit", "implicit") if getattr(self, part))
 
     @property
-    def analytic(self) -> bool:
-        """Estimator, Hessian and strengths apply."""
+    def choices(self) -> tuple[str, ...]:
+        """How R is estimated, and the strengths of the parts that there are."""
+        found = ["estimator", "hessian", "samples", "explicit"] if self.explicit else []
+        found += ["implicit"] if self.implicit else []
+        found += ["shared_tangent"] if self.explicit and self.implicit else []
+        return tuple(found)
+
+    @property
+    def penalized(self) -> bool:
+        """With the explicit part."""
+        return self.explicit
+
+    @property
+    def second_order(self) -> bool:
+        """Always."""
         return True
 
     def objective(self, network: Network, draws: RandomNumbers, surrogate: Surrogate) -> LossTerms:

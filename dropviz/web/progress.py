@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from dropviz.experiment import ExperimentSpec
+from dropviz.experiment import ExperimentSpec, surrogate_choices
 from dropviz.store import Experiment, Job
 from dropviz.store.records import FINAL
 from dropviz.strategies import strategy
@@ -21,10 +21,9 @@ def arm_cost(spec: ExperimentSpec, arm: str) -> float:
     Every mask is a replica of the minibatch; exact surrogates take a pass a class, sampled ones two or three.
     """
     chosen = strategy(arm)
-    if not chosen.analytic:
-        return 1.0 + 0.8 * chosen.replicas
-    exact = spec.surrogate.estimator == "exact" and "explicit" in arm
-    return 1.3 * spec.data.classes if exact else 3.0
+    if "estimator" in chosen.choices and surrogate_choices(spec).estimator == "exact":
+        return 1.3 * spec.data.classes
+    return (3.0 if chosen.second_order else 1.0) + 0.8 * chosen.replicas
 
 
 def progress(experiment: Experiment, position: int, now: float) -> dict[str, Any]:

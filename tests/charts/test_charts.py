@@ -170,7 +170,7 @@ def test_dash_and_marker_each_tell_the_arms_of_the_menu_apart() -> None:
 
 @pytest.mark.parametrize("k", [2, 3, 4, 5, 16, 32, 64])
 def test_another_k_looks_different_from_k_8(k: int) -> None:
-    for ending in ("", "+mask-noise"):
+    for ending in ("", "+mask-noise", "+analytic-noise"):
         one, other = arm_style(f"dropout-{k}{ending}"), arm_style(f"dropout-8{ending}")
         assert (one.dash, one.marker) != (other.dash, other.marker)
 

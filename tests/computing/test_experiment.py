@@ -360,19 +360,6 @@ def test_a_result_does_not_depend_on_the_arms_and_seeds_beside_it(setting: str) 
     assert result_key(changed, "none", 4, "cpu") == result_key(experiment(), "none", 4, "cpu")
 
 
-@pytest.mark.parametrize(
-    "setting",
-    ["surrogate.explicit=2.0", "surrogate.estimator=root-hessian", "surrogate.hessian=constant"],
-)
-def test_the_surrogates_choices_change_the_keys_of_the_analytic_arms_only(setting: str) -> None:
-    changed = experiment().with_settings([setting])
-
-    def differ(arm: str) -> bool:
-        return result_key(changed, arm, 0, "cpu") != result_key(experiment(), arm, 0, "cpu")
-
-    assert {arm for arm in examples() if differ(arm)} == {"explicit", "implicit", "explicit+implicit"}
-
-
 def test_arm_seed_and_device_have_keys_of_their_own() -> None:
     keys = {
         result_key(experiment(), arm, seed, device)

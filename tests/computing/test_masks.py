@@ -6,6 +6,7 @@ from math import sqrt
 
 import pytest
 import torch
+from scipy.stats import kstest
 from torch import Tensor
 
 from dropviz.masks import (
@@ -22,6 +23,7 @@ from dropviz.masks import (
     variance,
 )
 from tests import reference
+from tests.computing.tiny import assert_mean
 
 RATES = [0.0, 1 / LEVELS, 0.2, 0.25, 0.5, 0.9, 1 - 1 / LEVELS]
 EVERY_FRACTION = torch.arange(-LEVELS // 2, LEVELS // 2).to(torch.int16)
@@ -32,7 +34,7 @@ def draws(
 ) -> Draws:
     """Two sites of the same width."""
     shapes = {"hidden1": (rows, width), "hidden2": (rows, width)}
-    return Draws(seeds, shapes, p, 10, ahead=ahead)
+    return Draws(seeds, shapes, p, ahead=ahead)
 
 
 def masks_at(step: int, replicas: int = 1, **options: int | tuple[int, ...]) -> dict[str, Tensor]:
@@ -126,7 +128,7 @@ def test_seeds_replicas_sites_and_steps_are_independent() -> None:
 
 def test_each_purpose_draws_from_a_stream_of_its_own() -> None:
     shapes = {"hidden": (30, 30)}
-    one, other = (Draws((0,), shapes, 0.5, 10, purpose=purpose) for purpose in ("train", "statistic"))
+    one, other = (Draws((0,), shapes, 0.5, purpose=purpose) for purpose in ("train", "statistic"))
     assert_uncorrelated(one.masks(1)["hidden"], other.masks(1)["hidden"])
     assert_uncorrelated(one.masks(1)["hidden"][:, 0], one.signs()["hidden"])
 
@@ -156,13 +158,26 @@ def test_a_step_draws_the_same_on_either_side_of_a_buffer_boundary(step: int) ->
         assert torch.equal(found[site], mask)
 
 
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.8])
+def test_gaussian_masks_are_normal_with_the_mean_and_variance_of_dropout(p: float) -> None:
+    found = draws(rows=200, width=300, p=p).gaussian_masks(2)
+    for mask in found.values():
+        normal = (mask.double() - 1).flatten() / sqrt(variance(p))
+        assert_mean(normal, 0.0)
+        assert_mean(normal.square(), 1.0)
+        assert kstest(normal.numpy(), "norm").pvalue > 1e-4
+        first, second = (mask[:, replica].flatten().double() - 1 for replica in (0, 1))
+        assert_mean(first * second, 0.0)
+
+
 def test_all_kinds_of_draws_have_their_shapes() -> None:
     found = draws(seeds=(0, 1, 2), rows=6, width=5)
     assert found.rows == 6
     assert found.masks(4)["hidden2"].shape == (3, 4, 6, 5)
     assert found.signs()["hidden1"].shape == (3, 6, 5)
-    assert found.class_signs().shape == (3, 6, 10)
-    assert found.uniforms().shape == (3, 6)
+    assert found.gaussian_masks(2)["hidden2"].shape == (3, 2, 6, 5)
+    assert found.output_signs(10).shape == (3, 6, 10)
+    assert found.uniforms(4).shape == (3, 6, 4)
     assert found.rademacher("direction", (2, 7)).shape == (3, 2, 7)
 
 

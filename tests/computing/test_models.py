@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dropviz.choices import SpecError
+from dropviz.losses import cross_entropy, half_squared_error
 from dropviz.masks import Multiply, Record, keep_all
 from dropviz.models import Model, registry
 from dropviz.models.mlp import Mlp
@@ -109,18 +110,20 @@ def test_a_model_is_read_back_from_its_table(model: Model) -> None:
 
 def check_shortcut(model: Model) -> None:
     chosen, x = parameters(model, 0, 1), inputs(2)
-    found = model.jacobians(chosen, x)
-    if found is None:
-        pytest.skip("no shortcut")
-    network = Network(
-        forward=lambda behaviour: model.forward(chosen, x, behaviour),
-        y=torch.zeros(2, ROWS, dtype=torch.int64),
-        variances=dict.fromkeys(model.sites(), 1.0),
-    )
-    z, jacobians = site_jacobians(network, shortcut=False)
-    torch.testing.assert_close(found[0], z)
-    assert tuple(found[1]) == model.sites()
-    torch.testing.assert_close(found[1], jacobians)
+    for loss in (cross_entropy, half_squared_error):
+        found = model.jacobians(chosen, x, loss.directions)
+        if found is None:
+            pytest.skip("no shortcut")
+        network = Network(
+            forward=lambda behaviour: model.forward(chosen, x, behaviour),
+            y=torch.zeros(2, ROWS, dtype=torch.int64),
+            variances=dict.fromkeys(model.sites(), 1.0),
+            loss=loss,
+        )
+        z, jacobians = site_jacobians(network, shortcut=False)
+        torch.testing.assert_close(found[0], z)
+        assert tuple(found[1]) == model.sites()
+        torch.testing.assert_close(found[1], jacobians)
 
 
 # The perceptron.
@@ -137,7 +140,7 @@ def test_the_shortcut_agrees_wherever_dropout_is(
 @pytest.mark.parametrize("activation", ["tanh", "gelu"])
 def test_there_is_no_shortcut_for_smooth_activations(activation: str) -> None:
     model = Mlp(widths=(7,), activation=activation)
-    assert model.jacobians(parameters(model, 0), inputs(1)) is None
+    assert model.jacobians(parameters(model, 0), inputs(1), cross_entropy.directions) is None
 
 
 @pytest.mark.parametrize(("activation", "layer"), [("relu", nn.ReLU), ("tanh", nn.Tanh), ("gelu", nn.GELU)])

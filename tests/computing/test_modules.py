@@ -18,7 +18,7 @@ from dropviz.modules import (
     second_order_term,
     surrogate_loss,
 )
-from dropviz.regularizers import explicit_regularizer as stacked_regularizer
+from dropviz.regularizers import exact_regularizer as stacked_regularizer
 from dropviz.sites import dropout_sites
 from tests import reference
 from tests.computing.foreign import CASES, Net
@@ -26,7 +26,7 @@ from tests.computing.tiny import Tiny, assert_mean, tiny
 from tests.computing.twin import SHARED, Twin, as_vector, flat, module_of, seeded, shared
 
 SITES = [("hidden",), ("input",), ("input", "hidden")]
-SAMPLED = ["root_hessian", "forward", "sampled_label"]
+SAMPLED = ["auto", "root_hessian", "forward", "sampled_label"]
 COPIES = 300
 
 every_shared = pytest.mark.parametrize("name", SHARED)
@@ -79,12 +79,19 @@ def test_the_exact_value_and_its_gradient_are_the_formula(
     torch.testing.assert_close(as_vector(model), exact_gradient(net, hessian))
 
 
-def test_up_to_ten_classes_the_value_is_exact_unless_asked_otherwise() -> None:
-    net = tiny((2, 4, 10), rows=3)
-    found = explicit_regularizer(module_of(net), net.x)
+@every_hessian
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_before_a_linear_output_the_value_and_its_gradient_are_exact_in_closed_form(
+    classes: int, hessian: Any
+) -> None:
+    net = tiny((2, 4, classes), rows=3)
+    model = module_of(net)
+    value = explicit_regularizer(model, net.x, hessian=hessian)
     torch.testing.assert_close(
-        found.detach(), reference.approximate_regularizer(net.net, net.w, net.x, net.p)
+        value.detach(), reference.approximate_regularizer(net.net, net.w, net.x, net.p)
     )
+    value.backward()
+    torch.testing.assert_close(as_vector(model), exact_gradient(net, hessian))
 
 
 @every_hessian
@@ -190,7 +197,7 @@ def test_a_module_agrees_with_the_stacked_model_of_the_same_weights(activation: 
     net = tiny((3, 8, 6, 4), dropout_at=("input", "hidden"), activation=activation, rows=6)
     model = module_of(net)
     network, leaves = net.network()
-    ours, theirs = explicit_regularizer(model, net.x), stacked_regularizer(network)
+    ours, theirs = explicit_regularizer(model, net.x, estimator="exact"), stacked_regularizer(network)
     torch.testing.assert_close(ours, theirs[0], rtol=1e-10, atol=1e-12)
     ours.backward()
     expected = torch.autograd.grad(theirs.sum(), leaves)
@@ -198,7 +205,7 @@ def test_a_module_agrees_with_the_stacked_model_of_the_same_weights(activation: 
         as_vector(model), torch.cat([part.flatten() for part in expected]), rtol=1e-10, atol=1e-12
     )
     data = surrogate_loss(model, net.x, net.y).data
-    plain = cross_entropy(network.forward(lambda h, site: h), net.y[None]).mean()
+    plain = cross_entropy.value(network.forward(lambda h, site: h), net.y[None]).mean()
     torch.testing.assert_close(data, plain, rtol=1e-10, atol=1e-12)
 
 
@@ -266,7 +273,7 @@ def test_monte_carlo_draws_a_shared_mask_once(name: str) -> None:
 # Any sites.
 
 
-@pytest.mark.parametrize("estimator", ["auto", "exact", *SAMPLED])
+@pytest.mark.parametrize("estimator", ["exact", *SAMPLED])
 def test_the_shares_of_the_sites_sum_to_the_whole(estimator: Any) -> None:
     net = tiny(dropout_at=("input", "hidden"), rows=3)
     model = module_of(net)
@@ -291,7 +298,7 @@ def test_sites_of_different_p_have_variances_of_their_own() -> None:
         nn.Dropout(0.1), nn.Linear(2, 4), nn.Tanh(), nn.Dropout(0.6), nn.Linear(4, 3)
     ).double()
     twin = Twin(model, torch.randn(3, 2, dtype=torch.float64, generator=seeded()), torch.tensor([0, 1, 2]))
-    torch.testing.assert_close(explicit_regularizer(model, twin.x), twin.shares().sum())
+    torch.testing.assert_close(explicit_regularizer(model, twin.x, estimator="exact"), twin.shares().sum())
 
 
 def logits_of(case: str, classes: int = 3) -> nn.Module:

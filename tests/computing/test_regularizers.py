@@ -13,10 +13,10 @@ from dropviz.regularizers import (
     Network,
     dropout_loss,
     exact_regularizer,
-    explicit_regularizer,
-    measure_explicit_regularizer,
+    exact_shares,
+    explicit_shares,
+    monte_carlo,
     plain_loss,
-    sampled_regularizer,
     site_jacobians,
     surrogate_loss,
 )
@@ -24,6 +24,7 @@ from tests import reference
 from tests.computing.tiny import Tiny, assert_mean, gradients, tiny
 
 COPIES = 3000
+SAMPLED = ["auto", "root_hessian", "forward", "sampled_label"]
 SITES = [("hidden",), ("input",), ("hidden1",), ("hidden2",), ("input", "hidden")]
 
 
@@ -43,7 +44,8 @@ def sample(net: Tiny, estimator: str, hessian: str) -> tuple[Tensor, Tensor]:
     network, leaves = net.network(COPIES)
     watch = Watch()
     z = network.forward(watch)
-    values = sampled_regularizer(network, z, watch, net.draws(COPIES), choices(estimator, hessian))
+    shares = explicit_shares(network, z, watch, net.draws(COPIES), estimator=estimator, hessian=hessian)
+    values = torch.stack(list(shares.values())).sum(0)
     return values.detach(), gradients(values, leaves)
 
 
@@ -99,15 +101,10 @@ def test_the_gradient_of_the_dropout_loss_averages_to_the_enumerated_one() -> No
 def test_monte_carlo_converges_to_the_enumerated_regularizer(p: float) -> None:
     net = tiny(p=p, seed=1)
     network, _ = net.network(COPIES)
-    mean, _ = measure_explicit_regularizer(network, net.draws(COPIES), masks=3)
-    assert_mean(mean, reference.explicit_regularizer(net.net, net.w, net.x, net.y, p))
-
-
-def test_the_standard_error_of_monte_carlo_is_the_spread_of_its_means() -> None:
-    net = tiny()
-    network, _ = net.network(COPIES)
-    mean, error = measure_explicit_regularizer(network, net.draws(COPIES), masks=8)
-    assert_mean(error.square(), mean.var())
+    assert_mean(
+        monte_carlo(network, net.draws(COPIES), masks=3).mean(-1),
+        reference.explicit_regularizer(net.net, net.w, net.x, net.y, p),
+    )
 
 
 # R_approx: exact.
@@ -120,14 +117,14 @@ def test_the_exact_regularizer_is_half_the_variance_times_the_trace(
 ) -> None:
     net = tiny(dropout_at=dropout_at, activation=activation, rows=3, p=0.25)
     expected = reference.approximate_regularizer(net.net, net.w, net.x, net.p)
-    torch.testing.assert_close(explicit_regularizer(net.network()[0]), expected[None])
+    torch.testing.assert_close(exact_regularizer(net.network()[0]), expected[None])
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
 def test_the_exact_regularizer_holds_for_any_number_of_classes(classes: int) -> None:
     net = tiny((2, 3, classes), rows=3)
     expected = reference.approximate_regularizer(net.net, net.w, net.x, net.p)
-    torch.testing.assert_close(explicit_regularizer(net.network()[0]), expected[None])
+    torch.testing.assert_close(exact_regularizer(net.network()[0]), expected[None])
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
@@ -135,7 +132,7 @@ def test_the_exact_regularizer_holds_for_any_number_of_classes(classes: int) -> 
 def test_the_gradient_of_the_exact_regularizer_is_exact(hessian: str, activation: str) -> None:
     net = tiny(activation=activation, rows=3)
     network, leaves = net.network()
-    value = exact_regularizer(network, *site_jacobians(network), hessian=hessian)
+    value = exact_regularizer(network, hessian=hessian)
     torch.testing.assert_close(gradients(value, leaves)[0], exact_gradient(net, hessian))
 
 
@@ -149,7 +146,7 @@ def test_holding_the_output_hessian_constant_changes_the_gradient() -> None:
 def test_shortcut_jacobians_agree_with_backward_passes(dropout_at: tuple[str, ...]) -> None:
     net = tiny((2, 4, 3, 4), dropout_at=dropout_at, activation="relu", rows=3)
     network, _ = net.network(2)
-    assert network.shortcut() is not None
+    assert network.jacobians(network.loss.directions) is not None
     for found, expected in zip(site_jacobians(network), site_jacobians(network, shortcut=False), strict=True):
         torch.testing.assert_close(found, expected)
 
@@ -180,7 +177,7 @@ def test_a_skip_connection_does_not_leak_into_the_jacobian() -> None:
 # R_approx: estimators.
 
 
-@pytest.mark.parametrize("estimator", ["root-hessian", "sampled-label"])
+@pytest.mark.parametrize("estimator", SAMPLED)
 @pytest.mark.parametrize("dropout_at", [("hidden",), ("input", "hidden")], ids="+".join)
 def test_a_sampled_estimator_converges_to_the_exact_value(
     dropout_at: tuple[str, ...], estimator: str
@@ -191,14 +188,14 @@ def test_a_sampled_estimator_converges_to_the_exact_value(
 
 
 @pytest.mark.parametrize("hessian", ["differentiated", "constant"])
-@pytest.mark.parametrize("estimator", ["root-hessian", "sampled-label"])
+@pytest.mark.parametrize("estimator", SAMPLED)
 def test_the_gradient_of_a_sampled_estimator_converges_to_the_exact_one(estimator: str, hessian: str) -> None:
     net = tiny()
     _, found = sample(net, estimator, hessian)
     assert_mean(found, exact_gradient(net, hessian))
 
 
-@pytest.mark.parametrize("estimator", ["root-hessian", "sampled-label"])
+@pytest.mark.parametrize("estimator", SAMPLED)
 def test_the_samples_are_many_enough_to_tell_the_two_gradients_apart(estimator: str) -> None:
     net = tiny()
     _, found = sample(net, estimator, "constant")
@@ -206,7 +203,20 @@ def test_the_samples_are_many_enough_to_tell_the_two_gradients_apart(estimator: 
         assert_mean(found, exact_gradient(net, "differentiated"), errors=10)
 
 
-@pytest.mark.parametrize("estimator", ["exact", "root-hessian", "sampled-label"])
+@pytest.mark.parametrize("estimator", SAMPLED)
+def test_averaging_samples_quarters_the_variance_of_four(estimator: str) -> None:
+    net = tiny(dropout_at=("input", "hidden"))
+    network, _ = net.network(COPIES)
+    watch = Watch()
+    z = network.forward(watch)
+    one, four = (
+        explicit_shares(network, z, watch, net.draws(COPIES), estimator=estimator, samples=k) for k in (1, 4)
+    )
+    ratio = torch.stack(list(one.values())).sum(0).var() / torch.stack(list(four.values())).sum(0).var()
+    assert 3.4 < ratio < 4.7
+
+
+@pytest.mark.parametrize("estimator", ["exact", "auto", "root-hessian", "forward", "sampled-label"])
 def test_the_surrogate_scales_each_term_by_its_strength(estimator: str) -> None:
     net = tiny()
     network, _ = net.network(dtype=torch.float32)
@@ -235,7 +245,7 @@ def test_logistic_regression_has_its_closed_form() -> None:
     rows = risk * (1 - risk) * (x[0].square() * beta.square()).sum(-1)
     p = 0.25
     expected = p / (1 - p) / 2 * rows.mean()
-    found = explicit_regularizer(linear_network(x, w, torch.zeros(1, 7, dtype=torch.int64), p))
+    found = exact_regularizer(linear_network(x, w, torch.zeros(1, 7, dtype=torch.int64), p))
     torch.testing.assert_close(found, expected[None])
 
 
@@ -245,11 +255,13 @@ def test_logistic_regression_inside_a_perceptron_has_the_same_closed_form() -> N
     with torch.no_grad():  # relu(x + 10) is linear here
         parameters["weight1"].copy_(torch.eye(3, dtype=torch.float64))
         parameters["bias1"].fill_(10.0)
-    z, jacobians = net.model.jacobians(parameters, net.x[None]) or pytest.fail("no shortcut")
+    z, jacobians = net.model.jacobians(parameters, net.x[None], cross_entropy.directions) or pytest.fail(
+        "none"
+    )
     beta = parameters["weight2"][0, :, 1] - parameters["weight2"][0, :, 0]
     risk = z[0].softmax(-1)[:, 1]
     expected = variance(net.p) / 2 * (risk * (1 - risk) * (net.x.square() @ beta.square())).mean()
-    found = exact_regularizer(net.network()[0], z, jacobians)
+    found = exact_shares(net.network()[0], z, jacobians)["input"]
     torch.testing.assert_close(found, expected[None])
 
 
@@ -261,7 +273,7 @@ def test_labels_from_the_net_itself_make_the_full_second_order_term_the_regulari
         labels = range(len(probabilities))
         second = [reference.second_order_term(net.net, net.w, x, torch.tensor(y), net.p) for y in labels]
         terms.append(probabilities @ torch.stack(second))
-    torch.testing.assert_close(explicit_regularizer(net.network()[0]), torch.stack(terms).mean()[None])
+    torch.testing.assert_close(exact_regularizer(net.network()[0]), torch.stack(terms).mean()[None])
 
 
 def test_formula_and_definition_draw_together_as_the_layer_widens() -> None:
@@ -274,7 +286,7 @@ def test_formula_and_definition_draw_together_as_the_layer_widens() -> None:
                 [reference.explicit_regularizer(net.net, net.w, net.x, y, net.p) for y in labels]
             )
             probabilities = net.network()[0].forward(lambda h, site: h)[0].softmax(-1).mean(0)
-            ratios.append(explicit_regularizer(net.network()[0])[0] / (probabilities @ true))
+            ratios.append(exact_regularizer(net.network()[0])[0] / (probabilities @ true))
         return abs(torch.stack(ratios).mean().item() - 1)
 
     gaps = [gap(width) for width in (2, 5, 10)]
@@ -285,8 +297,9 @@ def test_formula_and_definition_draw_together_as_the_layer_widens() -> None:
 def test_formula_and_definition_agree_on_a_wide_layer_at_small_p() -> None:
     net = tiny((3, 64, 3), p=0.0625, rows=96, output_scale=4.0)
     network, _ = net.network()
-    mean, error = measure_explicit_regularizer(network, net.draws(), masks=2000)
-    distance = (explicit_regularizer(network) - mean).abs()
+    samples = monte_carlo(network, net.draws(), masks=2000)
+    mean, error = samples.mean(-1), samples.std(-1) / 2000**0.5
+    distance = (exact_regularizer(network) - mean).abs()
     assert distance < 5 * error + 0.02 * mean.abs()
     assert error < 0.05 * mean.abs()
 
@@ -299,4 +312,4 @@ def test_multiplying_by_drawn_masks_spreads_replicas_over_the_rows() -> None:
     assert z.shape == (2, 12, 3)
     alone = network.forward(Multiply({site: mask[:, 2:3] for site, mask in draws.masks(4).items()}))
     torch.testing.assert_close(z[:, 6:9], alone)
-    assert cross_entropy(z, torch.zeros(2, 12, dtype=torch.int64)).shape == (2, 12)
+    assert cross_entropy.value(z, torch.zeros(2, 12, dtype=torch.int64)).shape == (2, 12)

@@ -113,7 +113,12 @@ def test_the_largest_k_is_that_of_the_plain_dropout_arms() -> None:
         ("dropout", 1, 1.0),
         ("dropout-8", 8, 1 / 8),
         ("dropout-8+mask-noise", 10, 1.0),
+        ("dropout-8+analytic-noise", 8, 1 / 8),
         ("explicit+implicit", 0, 0.0),
+        ("explicit-identity", 0, 0.0),
+        ("l2", 0, 0.0),
+        ("linearized", 0, 1.0),
+        ("gaussian", 1, 1.0),
     ],
 )
 def test_an_arm_knows_its_masks_and_what_noise_they_keep(name: str, replicas: int, factor: float) -> None:
@@ -121,9 +126,56 @@ def test_an_arm_knows_its_masks_and_what_noise_they_keep(name: str, replicas: in
     assert strategy(name).noise_factor() == factor
 
 
-def test_the_surrogates_choices_matter_to_the_analytic_arms_only() -> None:
-    analytic = {name for name in EXAMPLES if strategy(name).analytic}
-    assert analytic == {"explicit", "implicit", "explicit+implicit"}
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("none", set()),
+        ("dropout-8+analytic-noise", set()),
+        ("explicit", {"estimator", "hessian", "samples", "explicit"}),
+        ("implicit", {"implicit"}),
+        (
+            "explicit+implicit",
+            {"estimator", "hessian", "samples", "explicit", "implicit", "shared_tangent"},
+        ),
+        ("explicit-identity", {"estimator", "samples", "explicit"}),
+        ("explicit-loss-jacobian", {"explicit"}),
+        ("explicit-argmax", {"explicit"}),
+        ("l2", {"l2"}),
+        ("linearized", set()),
+        ("gaussian", set()),
+    ],
+)
+def test_an_arm_knows_which_choices_have_a_say_in_it(name: str, choices: set[str]) -> None:
+    assert set(strategy(name).choices) == choices
+    assert choices <= set(SurrogateChoices.model_fields)
+
+
+@every_example
+def test_changing_a_choice_changes_the_step_of_exactly_the_arms_in_which_it_has_a_say(name: str) -> None:
+    net = tiny(rows=3)
+    network, leaves = net.network(dtype=torch.float32)
+    start = SurrogateChoices(estimator="root-hessian")
+    others = {
+        "estimator": "forward",
+        "hessian": "constant",
+        "samples": 2,
+        "explicit": 2.0,
+        "implicit": 2.0,
+        "shared_tangent": True,
+        "l2": 1.0,
+    }
+
+    def step(choices: SurrogateChoices) -> Tensor:
+        draws = net.draws()
+        return gradients(strategy(name).objective(network, draws, choices).total, leaves)
+
+    before = step(start)
+    found = {
+        choice
+        for choice, value in others.items()
+        if not torch.equal(step(start.model_copy(update={choice: value})), before)
+    }
+    assert found == set(strategy(name).choices)
 
 
 # Gradients.
@@ -168,6 +220,54 @@ def both(net: Tiny, w: Tensor) -> Tensor:
     return explicit(net, w) + implicit(net, w) - none(net, w)
 
 
+def dropout_3_and_formula(net: Tiny, w: Tensor) -> Tensor:
+    noise = (implicit(net, w) - none(net, w)) / 0.5
+    return dropout_3(net, w) + sqrt(1 - 1 / 3) * noise
+
+
+def penalty(net: Tiny, w: Tensor, matrix: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """2 · ½ v tr(JᵀMJ), mean over rows, for a matrix of the logits and the label."""
+    rows = []
+    for x, y in zip(net.x, net.y, strict=True):
+        jacobian, z = reference.mask_jacobian(net.net, w, x), net.net.logits(w, x, net.net.still())
+        rows.append(torch.trace(jacobian.T @ matrix(z, y) @ jacobian))
+    return reference.variance(net.p) * torch.stack(rows).mean()
+
+
+def outer(z: Tensor, y: Tensor) -> Tensor:
+    slope = z.softmax(-1) - torch.nn.functional.one_hot(y, len(z))
+    return torch.outer(slope, slope)
+
+
+def identity(net: Tiny, w: Tensor) -> Tensor:
+    return none(net, w) + penalty(net, w, lambda z, y: torch.eye(len(z), dtype=z.dtype) / len(z))
+
+
+def loss_jacobian(net: Tiny, w: Tensor) -> Tensor:
+    return none(net, w) + penalty(net, w, outer)
+
+
+def argmax(net: Tiny, w: Tensor) -> Tensor:
+    return none(net, w) + penalty(net, w, lambda z, y: outer(z, z.argmax()))
+
+
+def l2(net: Tiny, w: Tensor) -> Tensor:
+    return none(net, w) + 0.25 / 2 * w.square().sum()
+
+
+def linearized(net: Tiny, w: Tensor) -> Tensor:
+    masks, rows = net.draws().masks(1), []
+    for row, (x, y) in enumerate(zip(net.x, net.y, strict=True)):
+        epsilon = torch.cat([masks[site][0, 0, row] for site in net.model.sites()]).double() - 1
+        z = net.net.logits(w, x, net.net.still())
+        rows.append(reference.loss(z + reference.mask_jacobian(net.net, w, x) @ epsilon, y))
+    return torch.stack(rows).mean()
+
+
+def gaussian(net: Tiny, w: Tensor) -> Tensor:
+    return masked_loss(net, net.draws().gaussian_masks(1), 0, w)
+
+
 @pytest.mark.parametrize(
     ("name", "twin"),
     [
@@ -177,12 +277,19 @@ def both(net: Tiny, w: Tensor) -> Tensor:
         ("explicit", explicit),
         ("implicit", implicit),
         ("explicit+implicit", both),
+        ("dropout-3+analytic-noise", dropout_3_and_formula),
+        ("explicit-identity", identity),
+        ("explicit-loss-jacobian", loss_jacobian),
+        ("explicit-argmax", argmax),
+        ("l2", l2),
+        ("linearized", linearized),
+        ("gaussian", gaussian),
     ],
 )
 def test_an_arm_follows_its_gradient(name: str, twin: Callable[[Tiny, Tensor], Tensor]) -> None:
     net = tiny(rows=3)
     network, leaves = net.network(dtype=torch.float32)
-    strengths = SurrogateChoices(explicit=2.0, implicit=0.5)
+    strengths = SurrogateChoices(estimator="exact", explicit=2.0, implicit=0.5, l2=0.25)
     total = strategy(name).objective(network, net.draws(), strengths).total
     expected = reference.gradient(lambda w: twin(net, w), net.w).float()
     torch.testing.assert_close(gradients(total, leaves)[0], expected, rtol=1e-4, atol=1e-6)

@@ -153,7 +153,7 @@ def test_every_step_of_dropout_has_the_masks_of_its_own_address() -> None:
     training = block("train.learning_rate=1e-12", seeds=(3,))
     weights = {name: value[0].detach().clone() for name, value in training.parameters.items()}
     for step in range(3):
-        draws = Draws((3,), {"hidden1": (4, 8)}, training.spec.p, 2, ahead=1)
+        draws = Draws((3,), {"hidden1": (4, 8)}, training.spec.p, ahead=1)
         draws.step = step
         rows = training.minibatches.at(step)
         hidden = torch.relu(training.x_train[0, rows] @ weights["weight1"] + weights["bias1"])
@@ -196,9 +196,10 @@ def test_a_value_is_a_double_a_seed() -> None:
         assert all(values.shape == (3,) and values.dtype == np.float64 for values in curve.values())
 
 
-def test_only_the_analytic_arms_have_a_penalty() -> None:
+def test_the_arms_that_add_a_penalty_have_a_curve_of_it() -> None:
     having = {arm for arm in examples() if "train/penalty" in run(block(arm=arm))}
-    assert having == {"explicit", "implicit", "explicit+implicit"}
+    ablations = {"explicit-identity", "explicit-loss-jacobian", "explicit-argmax"}
+    assert having == {"explicit", "explicit+implicit", "l2", *ablations}
 
 
 def test_the_losses_are_those_of_the_plain_network() -> None:

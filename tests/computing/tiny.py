@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd import grad
 
 from dropviz.experiment import ExperimentSpec
-from dropviz.masks import Draws, variance
+from dropviz.masks import Draws, Watch, variance
 from dropviz.models.mlp import Mlp
 from dropviz.regularizers import Network
 from tests.reference import Net
@@ -51,15 +51,21 @@ class Tiny:
             forward=lambda behaviour: self.model.forward(parameters, x, behaviour),
             y=self.y.expand(copies, -1),
             variances={site: variance(self.p) for site in self.model.sites()},
-            shortcut=lambda: self.model.jacobians(parameters, x),
+            jacobians=lambda directions: self.model.jacobians(parameters, x, directions),
+            output=lambda watch: self._output(watch, parameters),
+            parameters=list(parameters.values()),
         )
         return network, list(parameters.values())
+
+    def _output(self, watch: Watch, parameters: dict[str, Tensor]) -> tuple[str, Tensor, Tensor] | None:
+        found = self.model.output_layer(parameters)
+        return found and (found[0], watch.before[found[0]], found[1])
 
     def draws(self, copies: int = 1, purpose: str = "train") -> Draws:
         """Random numbers, a stream a copy."""
         layers = {"input": 0} | {f"hidden{layer}": layer for layer in range(1, len(self.net.sizes) - 1)}
         shapes = {site: (len(self.y), self.net.sizes[layers[site]]) for site in self.model.sites()}
-        return Draws(range(copies), shapes, self.p, self.net.sizes[-1], purpose=purpose, ahead=1)
+        return Draws(range(copies), shapes, self.p, purpose=purpose, ahead=1)
 
 
 def tiny(

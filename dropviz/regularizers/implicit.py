@@ -1,0 +1,37 @@
+"""The analytic implicit noise: scalars whose gradient in the parameters is ξ_approx = ∇_W [∇ℓᵀJη], η = ±√v (section 4.2)."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+from dropviz.masks import RandomNumbers, Watch
+from dropviz.regularizers.network import Jacobians, Network, slopes
+
+
+def implicit_term(network: Network, z: Tensor, watch: Watch, draws: RandomNumbers) -> Tensor:
+    """∇ℓᵀJη, mean over rows: (S,). Cost: a differentiable backward pass."""
+    gradient = network.loss.gradient(z, network.y)
+    found, signs = slopes(z, watch, network.weighted(gradient)), draws.signs()
+    terms = [
+        sqrt(network.variances[site]) * network.row_mean(network.share(slope * signs[site]))
+        for site, slope in found.items()
+    ]
+    return torch.stack(terms).sum(0)
+
+
+def jacobian_noise(network: Network, z: Tensor, jacobians: Jacobians, draws: RandomNumbers) -> Tensor:
+    """The same term out of Jacobians that are at hand: (S,).
+
+    Their K directions carry the gradient's first K numbers: with softmax, whose gradient sums to 0, these are all of it.
+    """
+    gradient = network.loss.gradient(z, network.y)
+    signs = draws.signs()
+    terms = []
+    for site, v in network.variances.items():
+        jacobian, direction = jacobians[site], signs[site].flatten(2).unsqueeze(-1).to(z.dtype)
+        tangent = (jacobian @ direction).squeeze(-1)
+        terms.append(sqrt(v) * network.mean((gradient[..., : jacobian.shape[2]] * tangent).sum(-1)))
+    return torch.stack(terms).sum(0)

@@ -1,0 +1,121 @@
+"""A minibatch as a function of mask space, and derivatives with respect to ε at its sites."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.autograd import grad
+
+from dropviz.losses import Loss, cross_entropy
+from dropviz.masks import SiteBehaviour, Watch, keep_all
+
+Jacobians = Mapping[str, Tensor]
+
+
+@dataclass(kw_only=True)
+class Network:
+    """One minibatch of a model, its targets and its loss.
+
+    Attributes:
+        forward: Site behaviour → logits (S, rows, C).
+        y: Labels (S, B), or targets (S, B, C).
+        variances: Site → v = p / (1 − p).
+        loss: At the output.
+        weights: Of the rows in a mean (S, B), summing to 1; None where all count alike.
+        watch: Makes the behaviour that ε is differentiated through.
+        by_row: Whether every coordinate of ε acts on one row alone, its own: true of the stacked models.
+        passes: Where not: in which pass each row can be differentiated, so that no coordinate acts on two rows of it.
+        jacobians: Logits and site Jacobians from ``Loss.directions``, computed faster than by
+            ``explicit.site_jacobians``, where a model can.
+        output: The site whose units go straight into a linear output z = hA + b, with h (S, B, W) and A (S, W, C); None
+            where there is none.
+        parameters: What training moves, for penalties on it.
+    """
+
+    forward: Callable[[SiteBehaviour], Tensor]
+    y: Tensor
+    variances: Mapping[str, float]
+    loss: Loss = cross_entropy
+    weights: Tensor | None = None
+    watch: Callable[[], Watch] = Watch
+    by_row: bool = True
+    passes: Callable[[Tensor, Watch], Tensor] | None = None
+    jacobians: Callable[[Callable[[int], Tensor]], tuple[Tensor, Jacobians] | None] = lambda directions: None
+    output: Callable[[Watch], tuple[str, Tensor, Tensor] | None] = lambda watch: None
+    parameters: Sequence[Tensor] = ()
+
+    def mean(self, rows: Tensor) -> Tensor:
+        """The mean over rows: (S, …, B) → (S, …)."""
+        if self.weights is None:
+            return rows.mean(-1)
+        weights = self.weights.view(len(self.weights), *[1] * (rows.ndim - 2), -1)
+        return (rows * weights).sum(-1)
+
+    def share(self, product: Tensor) -> Tensor:
+        """The sum over ε of each row (S, B); where ε is not by row, the sum over all (S, 1)."""
+        return product.flatten(2).sum(-1) if self.by_row else product.flatten(1).sum(-1, keepdim=True)
+
+    def plain(self) -> Tensor:
+        """ℓ(z(0)), mean over rows: (S,)."""
+        return self.mean(self.loss.value(self.forward(keep_all), self.y))
+
+    def weighted(self, outputs: Tensor, *, root: bool = False) -> Tensor:
+        """Vectors in output space (S, B, C), times each row's weight in the mean, or the root of that.
+
+        Where ε is by row this is left to ``mean``.
+        """
+        if self.by_row:
+            return outputs
+        if self.weights is None:
+            return outputs * (1 / outputs.shape[1]) ** (0.5 if root else 1)
+        weights = self.weights.sqrt() if root else self.weights
+        return outputs * weights.unsqueeze(-1)
+
+    def row_mean(self, shares: Tensor) -> Tensor:
+        """The mean of what ``share`` made of ``weighted`` vectors: (S, B) or (S, 1) → (S,)."""
+        return self.mean(shares) if self.by_row else shares.squeeze(-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossTerms:
+    """What a step differentiates, a value a seed (S,): data, explicit and implicit terms; None is absent."""
+
+    data: Tensor
+    explicit: Tensor | None = None
+    implicit: Tensor | None = None
+
+    @property
+    def total(self) -> Tensor:
+        """The sum over terms and seeds: seeds share no parameter, so their gradients do not mix."""
+        total = self.data.sum()
+        for term in (self.explicit, self.implicit):
+            total = total if term is None else total + term.sum()
+        return total
+
+
+def slopes(z: Tensor, watch: Watch, outputs: Tensor, sites: Iterable[str] | None = None) -> dict[str, Tensor]:
+    """∂(outputsᵀz)/∂ε by site, differentiable; in the inner derivative ``outputs`` is a constant. Cost: a backward pass."""
+    chosen = list(watch.views if sites is None else sites)
+    if not chosen:
+        return {}
+    views = [watch.views[site] for site in chosen]
+    found = grad(z, views, outputs, create_graph=True, allow_unused=True, materialize_grads=True)
+    return {site: watch.slope(site, gradient) for site, gradient in zip(chosen, found, strict=True)}
+
+
+def tangent(z: Tensor, watch: Watch, direction: Mapping[str, Tensor]) -> Tensor:
+    """Jη for a direction η in mask space, by site: (S, B, C), differentiable.
+
+    By two backward passes, the second through the first: every model that has a second derivative has it.
+    """
+    u = torch.zeros_like(z, requires_grad=True)
+    views = [watch.views[site] for site in direction]
+    found = grad(z, views, u, create_graph=True, allow_unused=True, materialize_grads=True)
+    used = [index for index, gradient in enumerate(found) if gradient.requires_grad]
+    if not used:
+        return torch.zeros_like(z)
+    moved = [watch.moved(site, epsilon) for site, epsilon in direction.items()]
+    return grad([found[i] for i in used], u, [moved[i] for i in used], create_graph=True)[0]
