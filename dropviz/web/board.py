@@ -24,6 +24,7 @@ def board(view_id: str, spec: ExperimentSpec, state: str) -> None:
     data = {
         "view": view_id,
         "state": state,
+        "heard": st.session_state.get("heard", 0),
         "charts": skeletons(subject),
         "band": subject.band,
         "styles": styles(subject.arms),
@@ -31,7 +32,7 @@ def board(view_id: str, spec: ExperimentSpec, state: str) -> None:
         "base": _base(),
         "plotly": plotly_js.address(),
     }
-    _component()(key="board", data=data, on_changed_change=_nothing)
+    _component()(key="board", data=data, on_changed_change=_hear)
 
 
 @lru_cache(maxsize=128)
@@ -62,8 +63,9 @@ def _base() -> str:
     return f"/{path}" if path else ""
 
 
-def _nothing() -> None:
-    """The run of the script that a trigger causes is all that is wanted."""
+def _hear() -> None:
+    """Count the reports, so that each run that one causes reaches the component, even if nothing else is new."""
+    st.session_state["heard"] = st.session_state.get("heard", 0) + 1
 
 
 @cache

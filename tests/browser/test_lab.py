@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from dropviz.experiment import ExperimentSpec, preset
 from tests.browser.served import Served, serving
@@ -164,6 +164,39 @@ def test_pause_frees_the_slot_step_advances_one_interval_and_resume_goes_on(
     state(page, "running")
     press(page, "Stop")
     state(page, "stopped")
+
+
+def test_the_buttons_follow_a_state_that_came_back_unseen(page: Page, served: Served) -> None:
+    page.clock.set_fixed_time("2026-01-01")  # nothing is reported again for the time that passed
+    other = served.store.submit(long_run(500), owner="somebody")
+    served.wait_until(lambda: served.store.experiment(other).state == "running", "the slot is taken")
+    view_id = start_long_run(page, served, 501)
+    state(page, "queued")
+    held: list[Route] = []
+
+    def hold_after_a_pause(route: Route) -> None:
+        if held:
+            held.append(route)
+            return
+        answer = route.fetch()
+        if answer.json()["state"] == "paused":
+            held.append(route)
+            served.store.request(view_id, "run")  # over before the script can look
+        route.fulfill(response=answer)
+
+    page.route("**/live/**", hold_after_a_pause)
+    served.store.request(view_id, "pause")
+    state(page, "paused")
+    page.get_by_role("combobox", name="Preset").click()
+    page.get_by_role("option", name="Classroom").click()
+    expect(page.get_by_role("spinbutton", name="Steps")).to_have_value("500")  # the script has run since
+    served.store.request(view_id, "pause")
+    page.unroute("**/live/**")
+    for route in held[1:]:
+        route.continue_()
+    expect(button(page, "Resume")).to_be_visible()
+    served.store.request(view_id, "stop")
+    served.store.request(other, "stop")
 
 
 def test_a_wrong_arm_is_one_sentence_and_nothing_is_lost_or_queued(page: Page, served: Served) -> None:

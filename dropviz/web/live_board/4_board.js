@@ -62,6 +62,7 @@ class Board {
     this.component = component;
     const data = component.data;
     this.scriptState = data.state;
+    this.reportedAt = 0; // the script has run, so no report is on its way
     const former = this.mode;
     this.mode = this.themeMode();
     if (data.view !== this.view || data.charts !== this.charts) {
@@ -78,7 +79,7 @@ class Board {
     Object.assign(this, { view: data.view, charts: data.charts, base: data.base, styles: data.styles });
     this.templates = data.templates;
     this.forget();
-    Object.assign(this, { state: null, half: false, failures: 0, calm: 0, reported: null, hidden: new Set(), asking: false });
+    Object.assign(this, { state: null, half: false, failures: 0, calm: 0, hidden: new Set(), asking: false });
     this.headline.textContent = "";
     this.note.textContent = "";
     this.drawLegend(data);
@@ -203,14 +204,11 @@ class Board {
     if (touched || changed) this.draw();
     this.announce(answer);
     this.state = answer.state;
-    // The buttons belong to the script: one run of it when the state is not the one it knows.
-    const overdue = Date.now() - (this.reportedAt ?? 0) > REPORT_AGAIN; // a report may be lost while the script runs
-    if (answer.state !== this.scriptState && (this.reported !== answer.state || overdue)) {
-      this.reported = answer.state;
+    // The buttons belong to the script: a run of it when the state is not the one it knows.
+    if (answer.state !== this.scriptState && Date.now() - this.reportedAt > REPORT_AGAIN) {
       this.reportedAt = Date.now();
       this.component.setTriggerValue("changed", answer.state);
     }
-    if (answer.state === this.scriptState) this.reported = null;
   }
 
   rows(arm, metric) {
