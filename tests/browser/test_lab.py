@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, WebSocketRoute, expect
 
 from dropviz.experiment import ExperimentSpec, preset
 from tests.browser.served import Served, serving
@@ -197,6 +197,28 @@ def test_the_buttons_follow_a_state_that_came_back_unseen(page: Page, served: Se
     expect(button(page, "Resume")).to_be_visible()
     served.store.request(view_id, "stop")
     served.store.request(other, "stop")
+
+
+def test_the_buttons_follow_an_end_that_came_while_the_connection_was_down(
+    page: Page, served: Served
+) -> None:
+    sockets: list[WebSocketRoute] = []
+
+    def connect(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    page.route_web_socket("**/_stcore/stream", connect)
+    view_id = start_long_run(page, served, 600)
+    state(page, "running")
+    page.route("**/_stcore/h*", lambda route: route.abort())  # what is asked before connecting again
+    sockets[-1].close()
+    expect(button(page, "Run")).to_be_disabled()
+    served.store.request(view_id, "stop")
+    state(page, "stopped")
+    page.unroute("**/_stcore/h*")
+    expect(button(page, "Run")).to_be_enabled()
+    expect(button(page, "Stop")).to_be_disabled()
 
 
 def test_a_wrong_arm_is_one_sentence_and_nothing_is_lost_or_queued(page: Page, served: Served) -> None:

@@ -4,8 +4,8 @@
 const BOARDS = new WeakMap();
 const LIVE = ["queued", "running", "stalled", "paused"];
 const POLL = 1000, POLL_PAUSED = 3000, POLL_HIDDEN = 15000, POLL_LONGEST = 20000;
-const REPORT_AGAIN = 4000;
-const SETTLED = 3; // polls after the end, for the last rows
+const REPORT_AGAIN = 4000; // a report is lost while streamlit's connection is down
+const SETTLED = 3; // polls after the end, for the last rows; more until the script knows of it
 const STATES = {
   queued: "Waiting in the queue", running: "Running", stalled: "Stalled", paused: "Paused",
   stopped: "Stopped", failed: "Failed", done: "Done", cached: "Done, taken from cache", example: "Example",
@@ -168,7 +168,7 @@ class Board {
   interval(state) {
     if (!LIVE.includes(state)) {
       this.calm += 1;
-      return this.calm < SETTLED && state !== "example" ? POLL : 0;
+      return (this.calm < SETTLED || state !== this.scriptState) && state !== "example" ? POLL : 0;
     }
     this.calm = 0;
     if (document.hidden) return POLL_HIDDEN;
