@@ -77,19 +77,27 @@ class TrainChoices(Choices):
     batch_size: int = Field(
         16, ge=1, le=4096, title="Minibatch", description="Examples a step, drawn with replacement."
     )
-    optimizer: Literal["sgd", "adam"] = Field("sgd", title="Optimizer", description="Constant learning rate.")
+    optimizer: Literal["sgd", "adam", "adamw"] = Field(
+        "sgd", title="Optimizer", description="AdamW is Adam with weight decay outside of its averages."
+    )
     learning_rate: float = Field(0.1, gt=0, le=1e12, title="Learning rate", description="Size of an update.")
     momentum: float = Field(
-        0.0, ge=0, lt=1, title="Momentum", description="Of SGD; Adam has its own and takes 0 here."
+        0.0, ge=0, lt=1, title="Momentum", description="Of SGD alone: with Adam or AdamW, 0."
     )
     weight_decay: float = Field(
-        0.0, ge=0, le=10, title="Weight decay", description="Strength of the ℓ2 term."
+        0.0,
+        ge=0,
+        le=10,
+        title="Weight decay",
+        description="Strength of the ℓ2 term; AdamW takes learning rate × this share off the weights, a step.",
     )
 
     @model_validator(mode="after")
     def _momentum_is_used(self) -> Self:
-        if self.optimizer == "adam" and self.momentum:
-            raise SpecError(f"momentum = {self.momentum} has no effect on adam: set it to 0, or choose sgd.")
+        if self.optimizer != "sgd" and self.momentum:
+            raise SpecError(
+                f"momentum = {self.momentum} has no effect on {self.optimizer}: set it to 0, or choose sgd."
+            )
         return self
 
 

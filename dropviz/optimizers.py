@@ -1,4 +1,4 @@
-"""SGD and Adam for stacked parameters: a few fused calls a step, and a state that is plainly there to be saved.
+"""SGD, Adam and AdamW for stacked parameters: a few fused calls a step, and a state that is plainly there to be saved.
 
 ``torch.optim`` gives the same numbers (the tests compare them); for the small networks here its bookkeeping costs a
 fifth of a step, see docs/decisions/0003-optimizers.md.
@@ -72,7 +72,9 @@ class Adam:
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], count: int) -> None:
         """One update; ``count`` corrects the bias of the first ones."""
-        direction = _decayed(gradients, self.parameters, self.weight_decay)
+        self._move(_decayed(gradients, self.parameters, self.weight_decay), count)
+
+    def _move(self, direction: list[Tensor], count: int) -> None:
         mean, square = self.state["mean"], self.state["square"]
         torch._foreach_lerp_(mean, direction, 1 - BETAS[0])
         torch._foreach_mul_(square, BETAS[1])
@@ -83,6 +85,17 @@ class Adam:
         torch._foreach_addcdiv_(
             self.parameters, mean, scale, value=-self.learning_rate / (1 - BETAS[0] ** count)
         )
+
+
+class AdamW(Adam):
+    """w ← w − lr · (decay · w + m̂ / (√v̂ + 1e-8)): the decay stays out of m and v (Loshchilov & Hutter 2019)."""
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor], count: int) -> None:
+        """One update; ``count`` corrects the bias of the first ones."""
+        if self.weight_decay:
+            torch._foreach_mul_(self.parameters, 1 - self.learning_rate * self.weight_decay)
+        self._move(list(gradients), count)
 
 
 def _zeros(parameters: Sequence[Tensor]) -> list[Tensor]:

@@ -28,7 +28,7 @@ from dropviz.experiment import (
 from dropviz.losses import cross_entropy
 from dropviz.masks import Draws, Watch, keep_all, variance
 from dropviz.masks import Record as SiteShapes
-from dropviz.optimizers import Adam, Optimizer, Sgd
+from dropviz.optimizers import Adam, AdamW, Optimizer, Sgd
 from dropviz.regularizers import LossTerms, Network
 from dropviz.statistics import Moment, statistics
 from dropviz.strategies import strategy
@@ -329,11 +329,9 @@ class Block:
 
 def _optimizer(train: TrainChoices, parameters: list[Tensor]) -> Optimizer:
     common = {"learning_rate": train.learning_rate, "weight_decay": train.weight_decay}
-    return (
-        Adam(parameters, **common)
-        if train.optimizer == "adam"
-        else Sgd(parameters, momentum=train.momentum, **common)
-    )
+    if train.optimizer == "sgd":
+        return Sgd(parameters, momentum=train.momentum, **common)
+    return {"adam": Adam, "adamw": AdamW}[train.optimizer](parameters, **common)
 
 
 def _spread(steps: list[int], count: int) -> set[int]:

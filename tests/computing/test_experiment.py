@@ -192,7 +192,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest_one(setting: str, fix: s
         ({"train": {"learning_rate": 0}}, "train.learning_rate = 0 is not possible: it must be above 0.0."),
         (
             {"train": {"optimizer": "lion"}},
-            "train.optimizer = 'lion' is not possible: choose 'sgd' or 'adam'.",
+            "train.optimizer = 'lion' is not possible: choose 'sgd', 'adam' or 'adamw'.",
         ),
         ({"train": 5}, "train = 5 is not possible: it must be a table of settings."),
         ({"arms": []}, "arms = () is not possible: give at least 1."),
@@ -211,7 +211,8 @@ def test_a_wrong_value_is_refused_with_the_value_and_the_rule(changes: dict[str,
         ({"model": "mlpp"}, ["'mlpp'", "model", "'mlp'"]),
         ({"arms": ["none", "drop"]}, ["'drop'", "is not an arm", "dropout"]),
         ({"arms": ["dropout-999"]}, ["'dropout-999'", "1 to 256"]),
-        ({"train": {"optimizer": "adam", "momentum": 0.9}}, ["momentum = 0.9", "adam", "set it to 0"]),
+        ({"train": {"optimizer": "adam", "momentum": 0.9}}, ["momentum = 0.9", "adam:", "set it to 0"]),
+        ({"train": {"optimizer": "adamw", "momentum": 0.9}}, ["momentum = 0.9", "adamw:", "choose sgd"]),
         ({"sede": 3}, ["sede is not a setting", "'seeds'"]),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dropviz.optimizers import Adam, Optimizer, Sgd
+from dropviz.optimizers import Adam, AdamW, Optimizer, Sgd
 
 STEPS = 50
 SGD = [(0.0, 0.0), (0.9, 0.0), (0.0, 0.01), (0.9, 0.01)]
@@ -57,7 +57,19 @@ def test_adam_is_the_adam_of_torch(weight_decay: float) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("make", [Sgd, Adam])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.01, 2.0])
+def test_adamw_is_the_adamw_of_torch(weight_decay: float) -> None:
+    found = ours(lambda parameters: AdamW(parameters, learning_rate=0.05, weight_decay=weight_decay))
+    expected = theirs(lambda parameters: torch.optim.AdamW(parameters, lr=0.05, weight_decay=weight_decay))
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_without_decay_adamw_is_adam() -> None:
+    found, expected = (ours(lambda p, make=make: make(p, learning_rate=0.05)) for make in (AdamW, Adam))
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("make", [Sgd, Adam, AdamW])
 def test_a_step_leaves_the_gradients_alone(make: Callable[..., Optimizer]) -> None:
     parameters, given = start(), slopes(start())
     kept = [slope.clone() for slope in given]
@@ -71,8 +83,9 @@ def test_a_step_leaves_the_gradients_alone(make: Callable[..., Optimizer]) -> No
         (lambda p: Sgd(p, learning_rate=0.1), set()),
         (lambda p: Sgd(p, learning_rate=0.1, momentum=0.9), {"momentum"}),
         (lambda p: Adam(p, learning_rate=0.1), {"mean", "square"}),
+        (lambda p: AdamW(p, learning_rate=0.1), {"mean", "square"}),
     ],
-    ids=["sgd", "momentum", "adam"],
+    ids=["sgd", "momentum", "adam", "adamw"],
 )
 def test_the_state_holds_a_tensor_a_parameter(
     make: Callable[[list[Tensor]], Optimizer], names: set[str]

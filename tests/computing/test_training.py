@@ -16,7 +16,7 @@ from dropviz.training import MOST_SURFACES, SURFACE_SIZE, Block, Diverged, Minib
 from tests.computing.tiny import experiment
 
 Curves = dict[str, dict[int, np.ndarray]]
-OPTIMIZERS = ["train.momentum=0.0", "train.momentum=0.9", "train.optimizer=adam"]
+OPTIMIZERS = ["train.momentum=0.0", "train.momentum=0.9", "train.optimizer=adam", "train.optimizer=adamw"]
 
 
 def block(*settings: str, arm: str = "dropout", seeds: Sequence[int] = (0, 1)) -> Block:
@@ -129,6 +129,7 @@ def test_each_seed_draws_from_its_own_rows_whatever_runs_beside_it() -> None:
         ("train.momentum=0.0", partial(torch.optim.SGD, lr=0.5, weight_decay=0.1)),
         ("train.momentum=0.9", partial(torch.optim.SGD, lr=0.5, weight_decay=0.1, momentum=0.9)),
         ("train.optimizer=adam", partial(torch.optim.Adam, lr=0.5, weight_decay=0.1)),
+        ("train.optimizer=adamw", partial(torch.optim.AdamW, lr=0.5, weight_decay=0.1)),
     ],
 )
 def test_steps_without_dropout_are_those_of_a_plain_loop(
