@@ -80,7 +80,21 @@ class TrainChoices(Choices):
     optimizer: Literal["sgd", "adam", "adamw"] = Field(
         "sgd", title="Optimizer", description="AdamW is Adam with weight decay outside of its averages."
     )
-    learning_rate: float = Field(0.1, gt=0, le=1e12, title="Learning rate", description="Size of an update.")
+    learning_rate: float = Field(
+        0.1, gt=0, le=1e12, title="Learning rate", description="Size of an update; with a schedule, its peak."
+    )
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant",
+        title="Schedule of the learning rate",
+        description="Linear and cosine fall to 0 at the end of the last step.",
+    )
+    warmup: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        title="Warm-up",
+        description="First steps, over which the learning rate rises in a line from 0 to its peak; 0 for none.",
+    )
     momentum: float = Field(
         0.0, ge=0, lt=1, title="Momentum", description="Of SGD alone: with Adam or AdamW, 0."
     )
@@ -98,6 +112,12 @@ class TrainChoices(Choices):
             raise SpecError(
                 f"momentum = {self.momentum} has no effect on {self.optimizer}: set it to 0, or choose sgd."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> Self:
+        if self.warmup >= self.steps:
+            raise SpecError(f"warmup = {self.warmup} is not possible: it must be below steps = {self.steps}.")
         return self
 
 

@@ -1,13 +1,13 @@
 """SGD, Adam and AdamW for stacked parameters: a few fused calls a step, and a state that is plainly there to be saved.
 
-``torch.optim`` gives the same numbers (the tests compare them); for the small networks here its bookkeeping costs a
+A schedule gives the factor of the learning rate. ``torch.optim`` gives the same numbers (the tests compare them); for the small networks here its bookkeeping costs a
 fifth of a step, see docs/decisions/0003-optimizers.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
+from math import pi, sin, sqrt
 from typing import Protocol
 
 import torch
@@ -21,9 +21,42 @@ class Optimizer(Protocol):
 
     state: dict[str, list[Tensor]]
 
-    def step(self, gradients: Sequence[Tensor], count: int) -> None:
-        """Update number ``count``, from 1; in place."""
+    def step(self, gradients: Sequence[Tensor], count: int, factor: float = 1.0) -> None:
+        """Update number ``count``, from 1, with ``factor`` times the learning rate; in place."""
         ...
+
+
+class Schedule(Protocol):
+    """How the learning rate goes over a run; ``experiment.TrainChoices`` says so."""
+
+    @property
+    def steps(self) -> int:
+        """Updates of the run."""
+        ...
+
+    @property
+    def schedule(self) -> str:
+        """``constant``, ``linear`` or ``cosine``."""
+        ...
+
+    @property
+    def warmup(self) -> int:
+        """Updates over which the rate rises: fewer than ``steps``."""
+        ...
+
+
+def rate_factor(choices: Schedule, step: int) -> float:
+    """What the learning rate is multiplied by in the update that follows ``step`` earlier ones, of 0 ≤ step ≤ steps.
+
+    (step + 1) / warmup while it rises; then, of the share r of the other updates that is left: constant 1, linear r,
+    cosine (1 − cos πr) / 2 (Loshchilov & Hutter 2017). It is 0 when no update is left, so none is without effect.
+    """
+    if step < choices.warmup:
+        return (step + 1) / choices.warmup
+    if choices.schedule == "constant":
+        return 1.0
+    left = (choices.steps - step) / (choices.steps - choices.warmup)
+    return left if choices.schedule == "linear" else sin(pi / 2 * left) ** 2
 
 
 class Sgd:
@@ -49,14 +82,14 @@ class Sgd:
         self.state = {"momentum": _zeros(self.parameters)} if momentum else {}
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], count: int) -> None:
+    def step(self, gradients: Sequence[Tensor], count: int, factor: float = 1.0) -> None:
         """One update; ``count`` plays no part."""
         direction = _decayed(gradients, self.parameters, self.weight_decay)
         if self.momentum:
             torch._foreach_mul_(self.state["momentum"], self.momentum)
             torch._foreach_add_(self.state["momentum"], direction)
             direction = self.state["momentum"]
-        torch._foreach_add_(self.parameters, direction, alpha=-self.learning_rate)
+        torch._foreach_add_(self.parameters, direction, alpha=-self.learning_rate * factor)
 
 
 class Adam:
@@ -70,11 +103,11 @@ class Adam:
         self.state = {"mean": _zeros(self.parameters), "square": _zeros(self.parameters)}
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], count: int) -> None:
+    def step(self, gradients: Sequence[Tensor], count: int, factor: float = 1.0) -> None:
         """One update; ``count`` corrects the bias of the first ones."""
-        self._move(_decayed(gradients, self.parameters, self.weight_decay), count)
+        self._move(_decayed(gradients, self.parameters, self.weight_decay), count, factor)
 
-    def _move(self, direction: list[Tensor], count: int) -> None:
+    def _move(self, direction: list[Tensor], count: int, factor: float) -> None:
         mean, square = self.state["mean"], self.state["square"]
         torch._foreach_lerp_(mean, direction, 1 - BETAS[0])
         torch._foreach_mul_(square, BETAS[1])
@@ -83,7 +116,7 @@ class Adam:
         torch._foreach_div_(scale, sqrt(1 - BETAS[1] ** count))
         torch._foreach_add_(scale, EPSILON)
         torch._foreach_addcdiv_(
-            self.parameters, mean, scale, value=-self.learning_rate / (1 - BETAS[0] ** count)
+            self.parameters, mean, scale, value=-self.learning_rate * factor / (1 - BETAS[0] ** count)
         )
 
 
@@ -91,11 +124,11 @@ class AdamW(Adam):
     """w ← w − lr · (decay · w + m̂ / (√v̂ + 1e-8)): the decay stays out of m and v (Loshchilov & Hutter 2019)."""
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], count: int) -> None:
+    def step(self, gradients: Sequence[Tensor], count: int, factor: float = 1.0) -> None:
         """One update; ``count`` corrects the bias of the first ones."""
         if self.weight_decay:
-            torch._foreach_mul_(self.parameters, 1 - self.learning_rate * self.weight_decay)
-        self._move(list(gradients), count)
+            torch._foreach_mul_(self.parameters, 1 - self.learning_rate * factor * self.weight_decay)
+        self._move(list(gradients), count, factor)
 
 
 def _zeros(parameters: Sequence[Tensor]) -> list[Tensor]:

@@ -28,7 +28,7 @@ from dropviz.experiment import (
 from dropviz.losses import cross_entropy
 from dropviz.masks import Draws, Watch, keep_all, variance
 from dropviz.masks import Record as SiteShapes
-from dropviz.optimizers import Adam, AdamW, Optimizer, Sgd
+from dropviz.optimizers import Adam, AdamW, Optimizer, Sgd, rate_factor
 from dropviz.regularizers import LossTerms, Network
 from dropviz.statistics import Moment, statistics
 from dropviz.strategies import strategy
@@ -212,8 +212,9 @@ class Block:
         y = self.y_rows.index_select(0, rows).view(len(self.seeds), size)
         self.draws.step = self.step
         terms = self.strategy.objective(self._network(x, y), self.draws, self.surrogate)
+        gradients, factor = grad(terms.total, self.leaves), rate_factor(self.spec.train, self.step)
         self.step += 1
-        self.optimizer.step(grad(terms.total, self.leaves), self.step)
+        self.optimizer.step(gradients, self.step, factor)
         return terms
 
     def _network(self, x: Tensor, y: Tensor) -> Network:

@@ -9,10 +9,11 @@ from torch import Tensor
 from tests.computing.test_training import OPTIMIZERS, assert_same, block, curves, run
 
 
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("points", [0, 1, 2, 4])
-def test_a_resumed_run_ends_as_if_it_had_not_stopped(points: int, optimizer: str) -> None:
-    settings = (optimizer, "observe.statistics=5", "train.weight_decay=0.01")
+def test_a_resumed_run_ends_as_if_it_had_not_stopped(points: int, optimizer: str, schedule: str) -> None:
+    settings = (optimizer, "observe.statistics=5", "train.weight_decay=0.01", f"train.schedule={schedule}")
     arm = "dropout-2+mask-noise"
     whole = block(*settings, arm=arm)
     expected = run(whole)

@@ -150,6 +150,17 @@ def test_steps_without_dropout_are_those_of_a_plain_loop(
         torch.testing.assert_close(training.parameters[name][0], value, rtol=1e-4, atol=1e-5)
 
 
+def test_a_schedule_scales_the_update_of_each_step() -> None:
+    scheduled, constant = block("train.schedule=linear", "train.warmup=2"), block()
+    for factor in (0.5, 1, 1, 0.9, 0.8, 0.7):
+        constant.load_state(scheduled.state())
+        before = scheduled.parameters["weight1"].detach().clone()
+        for training in (scheduled, constant):
+            training.update()
+        moved, expected = (training.parameters["weight1"] - before for training in (scheduled, constant))
+        torch.testing.assert_close(moved, factor * expected, rtol=1e-3, atol=1e-7)
+
+
 def test_every_step_of_dropout_has_the_masks_of_its_own_address() -> None:
     training = block("train.learning_rate=1e-12", seeds=(3,))
     weights = {name: value[0].detach().clone() for name, value in training.parameters.items()}
