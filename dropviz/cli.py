@@ -64,7 +64,7 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Compute anew, whatever is cached.")] = False,
 ) -> int:
     """Run an experiment and write summary.json, points.parquet and spec.json."""
-    from dropviz.experiment import check_budget
+    from dropviz.budget import check_budget
     from dropviz.headless import run_experiment
 
     chosen = _chosen(spec, preset)

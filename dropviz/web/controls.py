@@ -7,7 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from dropviz.experiment import ExperimentSpec, SpecError, check_budget
+from dropviz.budget import check_budget
+from dropviz.experiment import ExperimentSpec, SpecError
 from dropviz.store import Experiment, UnknownExperiment
 from dropviz.store.records import Action
 from dropviz.web.live import store

@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dropviz.budget import Budget, check_budget
 from dropviz.choices import SpecError
 from dropviz.experiment import (
     DEFAULT_ARMS,
-    Budget,
     ExperimentSpec,
-    check_budget,
     evaluation_interval,
     evaluation_steps,
     load_spec,

@@ -1,0 +1,64 @@
+"""What one experiment may ask of this installation: decides whether it runs, never its numbers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+
+from dropviz.choices import SpecError
+from dropviz.experiment import ExperimentSpec
+from dropviz.strategies import strategy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What one experiment may ask of this installation."""
+
+    steps: int = 100_000
+    seeds: int = 256
+    parameters: int = 5_000_000
+    seed_steps: int = 20_000_000
+
+    @classmethod
+    def from_environment(cls) -> Budget:
+        """The limits, with ``DROPVIZ_MAX_STEPS``, ``DROPVIZ_MAX_SEEDS``, … taking precedence.
+
+        Raises:
+            SpecError: One of these variables is not a whole number above 0.
+        """
+        limits = {}
+        for field in fields(cls):
+            variable = f"DROPVIZ_MAX_{field.name.upper()}"
+            text = os.environ.get(variable)
+            if text is None:
+                continue
+            if not text.isdecimal() or int(text) < 1:
+                raise SpecError(f"{variable} = {text!r} is not possible: give a whole number above 0.")
+            limits[field.name] = int(text)
+        return cls(**limits)
+
+
+def check_budget(spec: ExperimentSpec, budget: Budget | None = None) -> None:
+    """Refuse a spec that asks for more than this installation allows.
+
+    Raises:
+        SpecError: Names the amount, the limit and the setting to lower.
+    """
+    budget = budget or Budget.from_environment()
+    width = spec.model.parameter_count(spec.data.features, spec.data.classes)
+    amounts = [
+        ("train.steps", spec.train.steps, budget.steps, "steps"),
+        ("seeds", spec.seeds, budget.seeds, "seeds"),
+        ("model", width, budget.parameters, "parameters"),
+        (
+            "train.steps, seeds or arms",
+            spec.train.steps * spec.seeds * sum(max(1, strategy(arm).replicas) for arm in spec.arms),
+            budget.seed_steps,
+            "steps × seeds × masks over all arms",
+        ),
+    ]
+    for setting, amount, limit, unit in amounts:
+        if amount > limit:
+            raise SpecError(
+                f"This asks for {amount:,} {unit}, over this server's budget of {limit:,}: lower {setting}."
+            )
