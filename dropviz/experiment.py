@@ -103,6 +103,19 @@ class TrainChoices(Choices):
         title="Weight decay",
         description="Strength of the ℓ2 term; AdamW takes learning rate × this share off the weights, a step.",
     )
+    clip: float = Field(
+        0.0,
+        ge=0,
+        le=1e12,
+        title="Gradient clipping",
+        description="Largest ℓ2 norm of a step's gradient, over all weights of a network; 0 turns it off.",
+    )
+    clip_noise: bool = Field(
+        True,
+        title="Clip the noise",
+        description="On: clipping acts on the sum with the implicit noise, as in the paper's code. Off (where clipping"
+        " is above 0): that noise is added afterwards, in full. Noise of the loss's own masks is clipped either way.",
+    )
 
     @model_validator(mode="after")
     def _momentum_is_used(self) -> Self:
@@ -116,6 +129,14 @@ class TrainChoices(Choices):
     def _warmup_ends(self) -> Self:
         if self.warmup >= self.steps:
             raise SpecError(f"warmup = {self.warmup} is not possible: it must be below steps = {self.steps}.")
+        return self
+
+    @model_validator(mode="after")
+    def _clipping_is_used(self) -> Self:
+        if not (self.clip or self.clip_noise):
+            raise SpecError(
+                "clip_noise = False has no effect without clipping: set it to true, or raise clip above 0."
+            )
         return self
 
 

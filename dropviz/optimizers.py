@@ -1,7 +1,8 @@
 """SGD, Adam and AdamW for stacked parameters: a few fused calls a step, and a state that is plainly there to be saved.
 
-A schedule gives the factor of the learning rate. ``torch.optim`` gives the same numbers (the tests compare them); for the small networks here its bookkeeping costs a
-fifth of a step, see docs/decisions/0003-optimizers.md.
+With them the schedules of the learning rate, and clipping for each seed alone. ``torch`` gives the same numbers (the
+tests compare them); for the small networks here the bookkeeping of ``torch.optim`` costs a fifth of a step, see
+docs/decisions/0003-optimizers.md.
 """
 
 from __future__ import annotations
@@ -57,6 +58,17 @@ def rate_factor(choices: Schedule, step: int) -> float:
         return 1.0
     left = (choices.steps - step) / (choices.steps - choices.warmup)
     return left if choices.schedule == "linear" else sin(pi / 2 * left) ** 2
+
+
+def clip(gradients: Sequence[Tensor], largest: float) -> tuple[list[Tensor], Tensor]:
+    """g ← g · min(1, largest / (‖g‖ + 1e-6)) for each seed's gradient g over all tensors (Pascanu et al. 2013).
+
+    As ``torch.nn.utils.clip_grad_norm_`` does it for one network. Also returns in which seeds that changed g: (S,).
+    """
+    norms = [torch.linalg.vector_norm(gradient.reshape(len(gradient), -1), dim=1) for gradient in gradients]
+    factor = (largest / (torch.linalg.vector_norm(torch.stack(norms), dim=0) + 1e-6)).clamp(max=1)
+    clipped = [gradient * factor.view(-1, *[1] * (gradient.ndim - 1)) for gradient in gradients]
+    return clipped, factor < 1
 
 
 class Sgd:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +28,7 @@ from dropviz.experiment import (
 from dropviz.losses import cross_entropy
 from dropviz.masks import Draws, Watch, keep_all, variance
 from dropviz.masks import Record as SiteShapes
-from dropviz.optimizers import Adam, AdamW, Optimizer, Sgd, rate_factor
+from dropviz.optimizers import Adam, AdamW, Optimizer, Sgd, clip, rate_factor
 from dropviz.regularizers import LossTerms, Network
 from dropviz.statistics import Moment, statistics
 from dropviz.strategies import strategy
@@ -111,6 +111,7 @@ class Block:
         self.evaluated_at = -1  # the step of the latest evaluation
         interval = evaluation_interval(spec)  # what the steps since then optimized:
         self.data_terms, self.penalties = torch.zeros(2, interval, len(self.seeds), device=device)
+        self.clipped = torch.zeros_like(self.penalties[0])  # in how many of them clipping acted
         self._load_data([spec.data.load(seed) for seed in self.seeds])
         self._build_model()
         batch = min(spec.observe.probe, self.y_train.shape[1])
@@ -203,6 +204,9 @@ class Block:
         if self.strategy.penalized:
             penalties = self.penalties[: self.step - self.evaluated_at]
             records.append(self._record("train/penalty", penalties.mean(0)))
+        if self.spec.train.clip:
+            records.append(self._record("train/clipped", self.clipped / (self.step - self.evaluated_at)))
+            self.clipped.zero_()
         return records
 
     def update(self) -> LossTerms:
@@ -212,10 +216,23 @@ class Block:
         y = self.y_rows.index_select(0, rows).view(len(self.seeds), size)
         self.draws.step = self.step
         terms = self.strategy.objective(self._network(x, y), self.draws, self.surrogate)
-        gradients, factor = grad(terms.total, self.leaves), rate_factor(self.spec.train, self.step)
+        gradients, factor = self._gradients(terms), rate_factor(self.spec.train, self.step)
         self.step += 1
         self.optimizer.step(gradients, self.step, factor)
         return terms
+
+    def _gradients(self, terms: LossTerms) -> Sequence[Tensor]:
+        """Of the sum, clipped where that is asked for; noise that is not to be clipped joins it afterwards."""
+        train = self.spec.train
+        if not train.clip:
+            return grad(terms.total, self.leaves)
+        noise: Sequence[Tensor] = ()
+        if terms.implicit is not None and not train.clip_noise:
+            noise = grad(terms.implicit.sum(), self.leaves, retain_graph=True, materialize_grads=True)
+            terms = replace(terms, implicit=None)
+        gradients, acted = clip(grad(terms.total, self.leaves), train.clip)
+        self.clipped += acted
+        return list(torch._foreach_add(gradients, list(noise))) if noise else gradients
 
     def _network(self, x: Tensor, y: Tensor) -> Network:
         model, parameters = self.spec.model, self.parameters
@@ -305,6 +322,7 @@ class Block:
         for name, values in self.optimizer.state.items():
             saved |= {f"optimizer/{name}/{index}": value for index, value in enumerate(values)}
         saved |= {f"memory/{name}": value for name, value in self.memory.items()}
+        saved |= {"clipped": self.clipped} if self.spec.train.clip else {}
         saved["step"] = torch.tensor(self.step)
         saved["evaluated_at"] = torch.tensor(self.evaluated_at)
         since = self.step - max(0, self.evaluated_at)
@@ -317,6 +335,8 @@ class Block:
             kind, _, name = key.partition("/")
             if kind == "parameter":
                 self.parameters[name].detach().copy_(value)
+            elif kind == "clipped":
+                self.clipped.copy_(value)
             elif kind == "memory":
                 self.memory[name] = value.to(self.device)
             elif kind == "optimizer":

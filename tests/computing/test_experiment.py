@@ -167,7 +167,7 @@ def test_a_setting_without_a_value_is_refused() -> None:
         ("trian.steps=3", "did you mean 'train'"),
         ("data.train_sise=3", "did you mean 'train_size'"),
         ("model.width=[3]", "did you mean 'widths'"),
-        ("train.zzz=1", "known here: batch_size, learning_rate"),
+        ("train.zzz=1", "known here: batch_size, clip, clip_noise, learning_rate"),
     ],
 )
 def test_an_unknown_setting_is_refused_with_the_nearest_one(setting: str, fix: str) -> None:
@@ -214,6 +214,8 @@ def test_a_wrong_value_is_refused_with_the_value_and_the_rule(changes: dict[str,
         ({"train": {"optimizer": "adamw", "momentum": 0.9}}, ["momentum = 0.9", "adamw:", "choose sgd"]),
         ({"train": {"steps": 9, "warmup": 9}}, ["warmup = 9", "must be below steps = 9"]),
         ({"train": {"schedule": "step"}}, ["schedule = 'step'", "'constant', 'linear' or 'cosine'"]),
+        ({"train": {"clip": -1}}, ["train.clip = -1", "at least 0"]),
+        ({"train": {"clip_noise": False}}, ["clip_noise = False", "set it to true", "raise clip above 0"]),
         ({"sede": 3}, ["sede is not a setting", "'seeds'"]),
     ],
 )
@@ -348,6 +350,7 @@ def test_evaluation_steps_run_evenly_from_zero_to_the_last(steps: int, evaluatio
         "train.momentum=0.5",
         "train.schedule=linear",
         "train.warmup=3",
+        "train.clip=1.0",
         "observe.evaluations=3",
         "observe.masks=3",
     ],

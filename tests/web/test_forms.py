@@ -27,6 +27,7 @@ VARIANTS = {
     "patients": ["data=breast-cancer", "model.activation=gelu"],
     "adam": ["train.optimizer=adam", "train.learning_rate=0.0003", "train.weight_decay=1e-5"],
     "schedule": ["train.optimizer=adamw", "train.schedule=cosine", "train.warmup=100"],
+    "clipping": ["train.clip=0.25", "train.clip_noise=false"],
     "deep": ["model.widths=[7, 64, 4096]", 'model.dropout_at=["input", "hidden2"]'],
     "odd numbers": ["p=0.37", "data.label_noise=0.123", "train.momentum=0.99", "seeds=17", "first_seed=12"],
     "arms": ['arms=["dropout-256+mask-noise", "implicit", "none"]'],
