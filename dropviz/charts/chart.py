@@ -26,6 +26,7 @@ class Subject:
         masks: Mask draws behind a Monte Carlo point.
         extent: (x0, x1, y0, y1) of a planar data set, else None.
         data: Name of the data set.
+        clips: Whether gradients are clipped.
         examples: (x₁, x₂, class) of a planar set's training examples of the first seed, at most ``MOST_EXAMPLES``.
     """
 
@@ -35,6 +36,7 @@ class Subject:
     masks: int
     extent: tuple[float, float, float, float] | None
     data: str
+    clips: bool = False
     examples: tuple[tuple[float, float, int], ...] = ()
 
     @classmethod
@@ -48,6 +50,7 @@ class Subject:
             masks=spec.observe.masks,
             extent=spec.data.extent if spec.data.planar else None,
             data=spec.data.name,
+            clips=spec.train.clip > 0,
             examples=_examples(spec) if spec.data.planar else (),
         )
 

@@ -195,6 +195,11 @@ def test_only_planar_data_has_boundaries(subject: Subject) -> None:
     assert {"ladder", "loss", "accuracy", "curvature"} <= shown
 
 
+def test_only_runs_that_clip_show_how_often() -> None:
+    for setting, shown in (("train.clip=0", False), ("train.clip=0.25", True)):
+        assert named("clipping").shown(Subject.of(preset("classroom").with_settings([setting]))) == shown
+
+
 def test_a_band_says_what_it_is_of() -> None:
     bands = {name: subject.band for name, subject in SUBJECTS.items()}
     assert bands["digits"] == "95 % t interval, 8 seeds"
