@@ -122,6 +122,8 @@ class CrossEntropy(Loss):
         if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
             raise ValueError(f"y is of {y.dtype}, but labels are class numbers: use y.long().")
         y = y.reshape(-1).to(z.device, torch.long)
+        if bool(((y >= 0) & (y < classes) & (y != ignored)).all()):
+            return y.reshape(1, -1), None
         counted = y != ignored
         if not bool(counted.any()):
             raise ValueError(
@@ -133,7 +135,7 @@ class CrossEntropy(Loss):
                 f"y holds the label {int(wrong[0])}, but the logits have {classes} classes: use 0 to {classes - 1}, or"
                 f" {ignored} for a row that does not count."
             )
-        return y.reshape(1, -1), None if bool(counted.all()) else counted
+        return y.reshape(1, -1), counted
 
     def value(self, z: Tensor, y: Tensor) -> Tensor:
         """−log p(y) of each row: (S, N)."""

@@ -11,7 +11,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType, FunctionType
 from typing import Any
@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+
+from dropviz.guards import same_random_numbers, unchanged
 
 Forward = Callable[[nn.Module, Any], Any]
 
@@ -76,31 +78,21 @@ def dropout_sites(
 
 
 @contextmanager
-def discovering(model: nn.Module, behaviour: ModuleBehaviour) -> Iterator[SiteMode]:
+def discovering(model: nn.Module, behaviour: ModuleBehaviour, *, twice: bool = False) -> Iterator[SiteMode]:
     """A first forward pass: sites are named by the modules at work, and random numbers drawn out of sight are noticed.
 
     Raises:
         ValueError: See ``dropout_sites``.
     """
-    before = _random_states()
-    try:
-        with unchanged(model), _Paths(model) as paths, SiteMode(behaviour, paths.current) as mode:
-            yield mode
-        drew = any(not torch.equal(*pair) for pair in zip(before, _random_states(), strict=True))
-    finally:
-        torch.set_rng_state(before[0])
-        if len(before) > 1:
-            torch.cuda.set_rng_state_all(before[1:])
-    if drew:
-        raise ValueError(
-            f"{type(model).__name__} draws random numbers out of sight: take out what does, or write it as nn.Dropout."
-        )
+    named, path = type(model).__name__, _Paths(model).current
+    with same_random_numbers(named), unchanged(model), SiteMode(behaviour, path, twice=twice) as mode:
+        yield mode
 
 
 @contextmanager
-def repeating(model: nn.Module, behaviour: ModuleBehaviour) -> Iterator[SiteMode]:
+def repeating(model: nn.Module, behaviour: ModuleBehaviour, *, twice: bool = False) -> Iterator[SiteMode]:
     """A later forward pass, in which sites come in the order of the first one and need no names."""
-    with unchanged(model), SiteMode(behaviour, lambda: type(model).__name__) as mode:
+    with unchanged(model), SiteMode(behaviour, lambda: type(model).__name__, twice=twice) as mode:
         yield mode
 
 
@@ -110,11 +102,12 @@ class SiteMode(TorchFunctionMode):
     Args:
         behaviour: Returns what the model goes on with.
         path: Name of the module that is at work.
+        twice: Whether the pass is to be differentiated twice.
     """
 
-    def __init__(self, behaviour: ModuleBehaviour, path: Callable[[], str]) -> None:
+    def __init__(self, behaviour: ModuleBehaviour, path: Callable[[], str], *, twice: bool = False) -> None:
         super().__init__()
-        self.behaviour, self.path = behaviour, path
+        self.behaviour, self.path, self.twice = behaviour, path, twice
         self.calls: Counter[str] = Counter()
         self.linear: list[Tensor] = []  # of the latest linear map: its input, weight and output
 
@@ -123,27 +116,35 @@ class SiteMode(TorchFunctionMode):
     ) -> Any:
         """Handle dropout and what contains it; pass everything else on."""
         kwargs = kwargs or {}
+        if func in _HARMLESS:
+            return func(*args, **kwargs)
         if func in _DROPOUTS:
             return self._dropout(*_DROPOUTS[func], *args, **kwargs)
+        if func is functional.linear:
+            return self._linear(*args, **kwargs)
         if func is functional.scaled_dot_product_attention:
             return self._attention(*args, **kwargs)
         if func is functional.multi_head_attention_forward:
             return self._multi_head_attention(*args, **kwargs)
         if func in _RECURRENT:
-            return self._recurrent(func, *args, **kwargs)
+            with _without_onednn() if self.twice else nullcontext():
+                return self._recurrent(func, *args, **kwargs)
+        name = getattr(func, "__name__", str(func)).removesuffix(".default")
         if func in _BATCH_NORMS:
             _refuse_batch_statistics(self.path(), *args, **kwargs)
-        name = getattr(func, "__name__", str(func)).removesuffix(".default")
-        if name in _RANDOM and _is_active(name, args, kwargs):
+        elif name not in _RANDOM:
+            _HARMLESS.add(func)
+        elif _is_active(name, args, kwargs):
             raise ValueError(
                 f"{self.path()} calls {name}, which draws random numbers that are no dropout: take it out, or replace it"
                 " by nn.Dropout."
             )
-        result = func(*args, **kwargs)
-        if func is functional.linear:
-            given = dict(zip(("input", "weight"), args, strict=False)) | dict(kwargs)
-            self.linear = [given["input"], given["weight"], result]
-        return result
+        return func(*args, **kwargs)
+
+    def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        output = functional.linear(input, weight, bias)
+        self.linear = [input, weight, output]
+        return output
 
     def at_site(self, h: Tensor, p: float, kind: str, mask_shape: Sequence[int], suffix: str = "") -> Tensor:
         """One dropout call, named and checked; p = 0 is no site."""
@@ -259,6 +260,16 @@ class SiteMode(TorchFunctionMode):
         return h, *(torch.cat(parts) for parts in zip(*states, strict=True))
 
 
+@contextmanager
+def _without_onednn() -> Iterator[None]:
+    """Recurrent layers on a CPU by torch's own kernels: oneDNN's derive a derivative slowly."""
+    former = torch.backends.mkldnn.set_flags(_enabled=False, _fp32_precision=None)
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.set_flags(_enabled=former[0], _fp32_precision=None)
+
+
 def _per_example(dims: int) -> Callable[[Tensor], int]:
     """How many leading axes ε has: (N, C), or (C,) for an input without a batch."""
     return lambda h: 2 if h.ndim == dims + 2 else 1
@@ -284,6 +295,7 @@ _SETTINGS = ("params", "has_biases", "num_layers", "dropout", "train", "bidirect
 _PADDED_ARGUMENTS = ("input", "hx", *_SETTINGS, "batch_first")
 _PACKED_ARGUMENTS = ("data", "batch_sizes", "hx", *_SETTINGS)
 _BATCH_NORMS = {functional.batch_norm, torch.batch_norm}
+_HARMLESS: set[Any] = set()  # functions that were seen to be none of these and none of _RANDOM
 # Where functions that are random only in training have the argument that says so.
 _SWITCHES = {
     **dict.fromkeys(("alpha_dropout", "alpha_dropout_", "dropout", "native_dropout"), 2),
@@ -318,11 +330,6 @@ def _in_checkpoint() -> bool:
     return frame is not None
 
 
-def _random_states() -> list[Tensor]:
-    """Of torch's global generators: the CPU's, then those of the GPUs in use."""
-    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else ())]
-
-
 def _refuse_batch_statistics(path: str, *args: Any, **kwargs: Any) -> None:
     names = ("input", "running_mean", "running_var", "weight", "bias", "training")
     if (dict(zip(names, args, strict=False)) | kwargs).get("training", False):
@@ -333,51 +340,22 @@ def _refuse_batch_statistics(path: str, *args: Any, **kwargs: Any) -> None:
 
 
 class _Paths:
-    """Knows which module is at work, by hooks that are there only meanwhile."""
+    """Knows which module is at work, by the calls of modules that are under way on this thread's stack."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.model, self.stack = model, [type(model).__name__]
-        self.handles: list[Any] = []
-
-    def __enter__(self) -> _Paths:
-        for name, module in self.model.named_modules():
-            if name and not isinstance(module, torch.jit.ScriptModule):  # which takes no hooks
-                self.handles.append(module.register_forward_pre_hook(self._entering(name)))
-                self.handles.append(module.register_forward_hook(self._leaving, always_call=True))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self.handles:
-            handle.remove()
+        self.model = model
+        self.names: dict[int, str] = {}
 
     def current(self) -> str:
-        """The innermost module that is at work; the model's class for the model itself."""
-        return self.stack[-1]
+        """The innermost module of the model that is at work; the model's class for the model itself."""
+        if not self.names:
+            self.names = {id(module): name for name, module in self.model.named_modules()}
+        frame: FrameType | None = sys._getframe()
+        while frame:
+            if frame.f_code is _CALL and (name := self.names.get(id(frame.f_locals.get("self")))):
+                return name
+            frame = frame.f_back
+        return type(self.model).__name__
 
-    def _entering(self, name: str) -> Any:
-        return lambda module, inputs: self.stack.append(name)
 
-    def _leaving(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        self.stack.pop()
-
-
-@contextmanager
-def unchanged(model: nn.Module) -> Iterator[None]:
-    """Lend the model copies of its buffers, and take back what a forward pass did to these and to the mode.
-
-    Parameters and their ``.grad`` are not touched. What the pass returns may be differentiated afterwards.
-    """
-    modules = [(module, module.training, dict(module._buffers.items())) for module in model.modules()]
-    copies = {buffer: buffer.detach().clone() for buffer in model.buffers()}
-    for module, _, buffers in modules:
-        for name, buffer in buffers.items():
-            module._buffers[name] = None if buffer is None else copies[buffer]
-    try:
-        yield
-    finally:
-        for module, training, buffers in modules:
-            module.training = training
-            for name in set(module._buffers.keys()) - set(buffers):
-                del module._buffers[name]
-            for name, buffer in buffers.items():
-                module._buffers[name] = buffer
+_CALL = nn.Module._call_impl.__code__

@@ -59,8 +59,9 @@ class ModuleDraws:
     def rademacher(self, *shape: int) -> Tensor:
         """±1, each with probability ½: (1, *shape)."""
         count = torch.Size(shape).numel()
-        positive = self._bits(-(-count // 8)).view(torch.int8)[:count] >= 0
-        return self._placed(positive.view(1, *shape)).float().mul_(2).sub_(1)
+        bytes = self._bits(-(-count // 8)).view(torch.int8)[:count]
+        signs = bytes.bitwise_right_shift_(7).bitwise_or_(1)  # of −128 … −1: −1; of 0 … 127: 1
+        return self._placed(signs.view(1, *shape)).float()
 
     def mask(self, site: DropoutSite) -> Tensor:
         """1 + ε: 0 with probability p, else 1 / (1 − p), in the shape of the mask."""

@@ -76,7 +76,7 @@ class ModuleNetwork(Network):
         self.sites: dict[str, DropoutSite] = {}
         self.started = False
         self.kept: Tensor | None = None  # rows that count, where not all of them do
-        self.axes: list[Tensor] = []
+        self.shape = torch.Size()  # of the logits, without their last axis
         self.linear_output: tuple[str, Tensor, Tensor] | None = None
         place = next(model.parameters(), torch.empty(0)).device
         self.draws = ModuleDraws(self.sites, place, generator)
@@ -87,7 +87,7 @@ class ModuleNetwork(Network):
             loss=read_loss(loss),
             watch=SharedWatch,
             by_row=False,
-            passes=lambda z, watch: passes(self.axes, z, watch),
+            passes=lambda z, watch: passes(self._positions(z.device), z, watch),
             output=lambda watch: self.linear_output,
         )
 
@@ -111,36 +111,39 @@ class ModuleNetwork(Network):
     def _run(self, at_site: ModuleBehaviour, watch: SharedWatch | None = None) -> Tensor:
         first = not self.started
         calls = _Calls(self.sites, at_site, first=first)
-        with (discovering if first else repeating)(self.model, calls) as mode:
+        with (discovering if first else repeating)(self.model, calls, twice=watch is not None) as mode:
             found = self.call(self.model, self.x)
         calls.end()
-        if first:
-            self._start(found)
+        if not self.sites:
+            hint = "" if self.model.training else " It is in eval mode: call model.train()."
+            raise ValueError(f"{type(self.model).__name__} performs no dropout on this input.{hint}")
         logits = self._logits(found)
+        if first:
+            self._start(logits)
         z = logits.reshape(1, -1, logits.shape[-1])
         z = z if self.kept is None else z[:, self.kept]
         if watch is not None:
             self.linear_output = self._output(watch, mode.linear, found)
         return z
 
-    def _start(self, found: Any) -> None:
+    def _start(self, z: Tensor) -> None:
         """What the first pass reveals: the sites, and which rows there are and count."""
-        if not self.sites:
-            hint = "" if self.model.training else " It is in eval mode: call model.train()."
-            raise ValueError(f"{type(self.model).__name__} performs no dropout on this input.{hint}")
         self.started = True
         self.variances = {name: site.p / (1 - site.p) for name, site in self.sites.items()}
-        z = self._logits(found)
-        self.axes = _positions(z)
-        weights = self._row_weights(z)
+        self.shape = z.shape[:-1]
+        self.draws.rows = self.shape.numel()
+        counted: Tensor | None = None
         if self.targets is not None:
             self.y, counted = self.loss.targets(z, self.targets, self.ignored)
-            weights = weights if counted is None else weights * counted
+        if self.weight is None and counted is None:
+            return
+        weights = self._row_weights(z)
+        weights = weights if counted is None else weights * counted
         if not bool((weights > 0).any()):
             raise ValueError("weight leaves out every row that has a label: give one row a weight above 0.")
         if not bool((weights > 0).all()):
             self.kept = weights.nonzero().flatten()
-            weights, self.axes = weights[self.kept], [axis[self.kept] for axis in self.axes]
+            weights = weights[self.kept]
             self.y = self.y[:, self.kept] if self.targets is not None else self.y
         if bool((weights != weights[0]).any()):
             self.weights = (weights / weights.sum()).to(z.dtype)[None]
@@ -176,6 +179,12 @@ class ModuleNetwork(Network):
                 " infinities in the input and the parameters, or at the learning rate."
             )
         return z
+
+    def _positions(self, device: torch.device) -> list[Tensor]:
+        """Where each row that counts stands on each axis of the logits but the last: (N,) an axis."""
+        places = torch.meshgrid(*(torch.arange(size, device=device) for size in self.shape), indexing="ij")
+        rows = slice(None) if self.kept is None else self.kept
+        return [place.flatten()[rows] for place in places]
 
     def _where_from(self) -> str:
         """The first site whose activations are not finite, for the message."""
@@ -230,9 +239,3 @@ class _Calls:
                 f"{skipped.name} was not called again in a later pass over the same input: the forward pass has to be the"
                 " same each time."
             )
-
-
-def _positions(z: Tensor) -> list[Tensor]:
-    """Where each row stands on each axis of the logits but the last: (N,) an axis."""
-    places = [torch.arange(size, device=z.device) for size in z.shape[:-1]]
-    return [axis.flatten() for axis in torch.meshgrid(*places, indexing="ij")]

@@ -175,5 +175,5 @@ def test_a_mask_that_all_of_very_many_rows_share_is_not_taken_for_masks_of_their
         x = torch.randn(20_000, 1).abs()
         asked = ModuleNetwork(model, x)
         watch = asked.watch()
-        place = sharing.passes(asked.axes, asked.forward(watch), watch)
+        place = asked.passes(asked.forward(watch), watch)
         assert place.tolist() == list(range(20_000))

@@ -1,0 +1,228 @@
+"""What each estimator and loss of the library costs on anybody's module, in steps without dropout and in dropout steps.
+
+A step is a loss, its gradient and an update by ``torch.optim.SGD``, on four networks written in plain PyTorch. Beside the
+library's calls stands a plain re-implementation of the paper's route: a label drawn from the model, its gradient at each site
+by double backward, and a second gradient for the noise. Memory is what one call's tensors take at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.measure import Row, Summary, in_turns, ratio, steps_per_second
+from dropviz.modules import dropout_loss, surrogate_loss
+
+P = 0.5
+PLAIN, DROPOUT, PAPER = "no dropout", "dropout", "the paper's route, both terms"
+ROOT, SHARED = "root-Hessian", "both terms, shared tangent"
+TARGETS = {ROOT: 2.5, SHARED: 2.9}  # steps without dropout, on the perceptron
+FASTER_THAN_PAPER = 1.5
+
+
+class Perceptron(nn.Module):
+    """64-256-256-10, dropout after both hidden layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(64, 256), nn.Linear(256, 256), nn.Linear(256, 10)
+        self.drops = nn.ModuleList([nn.Dropout(P), nn.Dropout(P)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, 10)."""
+        h = self.drops[0](functional.relu(self.first(x)))
+        return self.last(self.drops[1](functional.relu(self.second(h))))
+
+
+class Convolutional(nn.Module):
+    """Two convolutions with channel dropout, a hidden layer with dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 16, 3, padding=1), nn.Conv2d(16, 32, 3, padding=1)
+        self.hidden, self.last = nn.Linear(32 * 16, 64), nn.Linear(64, 10)
+        self.drops = nn.ModuleList([nn.Dropout2d(0.2), nn.Dropout2d(0.2), nn.Dropout(P)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, 10) of images (N, 1, 16, 16)."""
+        h = functional.max_pool2d(self.drops[0](functional.relu(self.first(x))), 2)
+        h = functional.max_pool2d(self.drops[1](functional.relu(self.second(h))), 2)
+        return self.last(self.drops[2](functional.relu(self.hidden(h.flatten(1)))))
+
+
+class Recurrent(nn.Module):
+    """A language model: embedding, two LSTM layers with dropout around and between them, a linear output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.last = nn.Embedding(200, 64), nn.Linear(64, 200)
+        self.layers = nn.LSTM(64, 64, num_layers=2, dropout=0.3, batch_first=True)
+        self.drops = nn.ModuleList([nn.Dropout(0.3), nn.Dropout(0.3)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, T, 200) of words (N, T)."""
+        return self.last(self.drops[1](self.layers(self.drops[0](self.embedding(x)))[0]))
+
+
+class Attending(nn.Module):
+    """A language model: two transformer layers with a causal mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.last = nn.Embedding(200, 64), nn.Linear(64, 200)
+        self.place = nn.Parameter(0.02 * torch.randn(32, 64))
+        layer = nn.TransformerEncoderLayer(64, 4, 128, dropout=0.1, batch_first=True, norm_first=True)
+        self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, 32, 200) of words (N, 32)."""
+        mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1])
+        return self.last(self.layers(self.embedding(x) + self.place, mask=mask, is_causal=True))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network with a minibatch, and the same network without dropout, whose parameters it shares."""
+
+    model: nn.Module
+    still: nn.Module
+    x: Tensor
+    y: Tensor
+
+    @classmethod
+    def of(cls, model: nn.Module, x: Tensor, y: Tensor) -> Case:
+        """A case whose two networks are one but for their mode."""
+        same = {id(parameter): parameter for parameter in model.parameters()}
+        return cls(model, deepcopy(model, same).eval(), x, y)
+
+    def updates(self) -> dict[str, Callable[[], None]]:
+        """One step of each contender, by name."""
+        ask = (self.model, self.x, self.y)
+        both = partial(surrogate_loss, *ask)
+        found: dict[str, Callable[[], Any]] = {
+            PLAIN: partial(self._plain, training=False),
+            DROPOUT: partial(self._plain, training=True),
+            "dropout-8": lambda: dropout_loss(*ask, k=8).total,
+            "dropout-8 + mask noise": lambda: dropout_loss(*ask, k=8, mask_noise=True).total,
+            "dropout-8 + analytic noise": lambda: dropout_loss(*ask, k=8, analytic_noise=True).total,
+            "implicit": lambda: both(explicit=0.0).total,
+            ROOT: lambda: both(implicit=0.0, estimator="root_hessian").total,
+            "last site exact + root-Hessian": lambda: both(implicit=0.0).total,
+            "sampled label": lambda: both(implicit=0.0, estimator="sampled_label").total,
+            "sampled label, H constant": lambda: (
+                both(implicit=0.0, estimator="sampled_label", hessian="constant").total
+            ),
+            "forward": lambda: both(implicit=0.0, estimator="forward").total,
+            "both terms, root-Hessian": lambda: both(estimator="root_hessian").total,
+            SHARED: lambda: both(shared_tangent=True).total,
+        }
+        if self.y.ndim == 1:
+            found["exact"] = lambda: both(implicit=0.0, estimator="exact").total
+        if isinstance(self.model, Perceptron):
+            found[PAPER] = partial(paper_route, *ask)
+        parameters = list(self.model.parameters())
+        optimizer = torch.optim.SGD(parameters, lr=1e-6)
+        return {name: partial(_update, optimizer, loss) for name, loss in found.items()}
+
+    def _plain(self, *, training: bool) -> Tensor:
+        model = self.model if training else self.still
+        return functional.cross_entropy(model(self.x).flatten(0, -2), self.y.flatten())
+
+
+def paper_route(model: Perceptron, x: Tensor, y: Tensor) -> Tensor:
+    """ℓ + ½ v ‖h ⊙ ∂ log p(ŷ)/∂h‖² and the noise ∇ℓᵀJη, by two differentiable backward passes from the sites."""
+    h = functional.relu(model.first(x))
+    k = functional.relu(model.second(h))
+    z = model.last(k)
+    loss = functional.cross_entropy(z, y)
+    drawn = torch.multinomial(z.detach().softmax(-1), 1)[:, 0]
+    score = functional.cross_entropy(z, drawn, reduction="sum")
+    v, sites = P / (1 - P), [h, k]
+    slopes = torch.autograd.grad(score, sites, create_graph=True)
+    penalty = sum((slope * site).square().sum() for slope, site in zip(slopes, sites, strict=True))
+    slopes = torch.autograd.grad(loss, sites, create_graph=True)
+    noise = sum(
+        (slope * site * sqrt(v) * torch.empty_like(site).bernoulli_(0.5).mul_(2).sub_(1)).sum()
+        for slope, site in zip(slopes, sites, strict=True)
+    )
+    return loss + v / 2 * penalty / len(x) + noise
+
+
+def _update(optimizer: torch.optim.Optimizer, loss: Callable[[], Tensor]) -> None:
+    optimizer.zero_grad()
+    loss().backward()
+    optimizer.step()
+
+
+def cases() -> dict[str, Case]:
+    """The networks, each with a random minibatch."""
+    torch.manual_seed(0)
+    words = torch.randint(200, (16, 33))
+    images, classes = torch.randn(64, 1, 16, 16), torch.randint(10, (64,))
+    return {
+        "MLP 64-256-256-10, batch 128": Case.of(
+            Perceptron(), torch.randn(128, 64), torch.randint(10, (128,))
+        ),
+        "CNN, batch 64": Case.of(Convolutional(), images, classes),
+        "LSTM, batch 16 × 32": Case.of(Recurrent(), words[:, :-1], words[:, 1:]),
+        "transformer, batch 16 × 32": Case.of(Attending(), words[:, :-1], words[:, 1:]),
+    }
+
+
+def memory(update: Callable[[], object]) -> float:
+    """The most that is allocated at once during a call, in MB, beyond what was before."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, record_shapes=False) as recorded:
+        update()
+    changes = sorted(
+        (event.start_ns(), event.nbytes())
+        for event in recorded.profiler.kineto_results.events()
+        if event.name() == "[memory]"
+    )
+    held = most = 0
+    for _, change in changes:
+        held += change
+        most = max(most, held)
+    return most / 1e6
+
+
+def measure(*, quick: bool) -> list[Row]:
+    """Every contender on every network: time of a step against both denominators, and memory."""
+    rows: list[Row] = []
+    for name, case in cases().items():
+        updates = case.updates()
+        for update in updates.values():
+            update()
+        steps = 4 if name.startswith(("LSTM", "transformer")) else 12
+        contenders = {one: partial(steps_per_second, update, steps) for one, update in updates.items()}
+        rates = in_turns(contenders, 3 if quick else 11)
+        rows += [_row(name, one, rates, memory(updates[one])) for one in updates]
+    return rows
+
+
+def _row(case: str, name: str, rates: dict[str, list[float]], megabytes: float) -> Row:
+    ratios = {f"{other} step": ratio(_times(rates), name, other) for other in (PLAIN, DROPOUT)}
+    target, met = "", None
+    if case.startswith("MLP") and name in TARGETS:
+        target = f"≤ {TARGETS[name]} × {PLAIN} step"
+        met = ratios[f"{PLAIN} step"].median <= TARGETS[name]
+    if case.startswith("MLP") and name == SHARED:
+        ratios[PAPER] = ratio(rates, name, PAPER)
+        target += f"; ≥ {FASTER_THAN_PAPER} × as fast as {PAPER}"
+        met = bool(met) and ratios[PAPER].median >= FASTER_THAN_PAPER
+    label = f"{case}: {name} ({megabytes:.1f} MB)"
+    return Row(
+        name=label, value=Summary.of(rates[name]), unit="steps/CPU-s", ratios=ratios, target=target, met=met
+    )
+
+
+def _times(rates: dict[str, list[float]]) -> dict[str, list[float]]:
+    return {name: [1 / rate for rate in found] for name, found in rates.items()}
