@@ -79,6 +79,17 @@ def loss(z: Tensor, y: Tensor) -> Tensor:
     return z.exp().sum().log() - (z * torch.nn.functional.one_hot(y, len(z))).sum()
 
 
+def half_squared_error(z: Tensor, y: Tensor) -> Tensor:
+    """½ ‖z − y‖²."""
+    return sum((a - b) ** 2 for a, b in zip(z, y, strict=True)) / 2
+
+
+def binary_cross_entropy(z: Tensor, y: Tensor) -> Tensor:
+    """−y log π − (1 − y) log(1 − π) of each output, π = 1 / (1 + e^−z)."""
+    p = 1 / (1 + (-z).exp())
+    return -(y * p.log() + (1 - y) * (1 - p).log()).sum()
+
+
 def loss_at(net: Net, w: Tensor, x: Tensor, y: Tensor, epsilon: Tensor) -> Tensor:
     """ℓ(z(ε)) of one example."""
     return loss(net.logits(w, x, epsilon), y)

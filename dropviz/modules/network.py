@@ -17,6 +17,9 @@ from dropviz.modules.sharing import passes
 from dropviz.regularizers import Network
 from dropviz.sites import DropoutSite, Forward, ModuleBehaviour, discovering, repeating
 
+NOT_NEEDED = object()  # no targets
+LOOK_FOR = "look for infinities in the input and the parameters, or at the learning rate"
+
 
 class SharedWatch(Watch):
     """Sites in the shapes of the module, whose units may share a coordinate of ε: ε is (1, *mask shape)."""
@@ -46,7 +49,7 @@ class ModuleNetwork(Network):
     Args:
         model: In train mode, with at least one active dropout site.
         x: What the model is called with, or ``forward``'s second argument.
-        y: Targets; None where none are needed.
+        y: Targets; left out where none are needed.
         loss: By name, or an object: see ``losses.read_loss``.
         weight: Of each row of the logits in every mean, in their shape without the last axis or flat; rows of weight 0
             are left out before anything is computed of them.
@@ -63,7 +66,7 @@ class ModuleNetwork(Network):
         self,
         model: nn.Module,
         x: Any,
-        y: Tensor | None = None,
+        y: Any = NOT_NEEDED,
         *,
         loss: Any = "cross_entropy",
         weight: Tensor | None = None,
@@ -133,7 +136,7 @@ class ModuleNetwork(Network):
         self.shape = z.shape[:-1]
         self.draws.rows = self.shape.numel()
         counted: Tensor | None = None
-        if self.targets is not None:
+        if self.targets is not NOT_NEEDED:
             self.y, counted = self.loss.targets(z, self.targets, self.ignored)
         if self.weight is None and counted is None:
             return
@@ -144,7 +147,7 @@ class ModuleNetwork(Network):
         if not bool((weights > 0).all()):
             self.kept = weights.nonzero().flatten()
             weights = weights[self.kept]
-            self.y = self.y[:, self.kept] if self.targets is not None else self.y
+            self.y = self.y[:, self.kept] if self.targets is not NOT_NEEDED else self.y
         if bool((weights != weights[0]).any()):
             self.weights = (weights / weights.sum()).to(z.dtype)[None]
         self.draws.rows = len(weights)
@@ -175,8 +178,7 @@ class ModuleNetwork(Network):
             )
         if not bool(z.isfinite().all()):
             raise ValueError(
-                f"{int((~z.isfinite()).sum())} of {z.numel()} logits are not finite{self._where_from()}: look for"
-                " infinities in the input and the parameters, or at the learning rate."
+                f"{int((~z.isfinite()).sum())} of {z.numel()} logits are not finite: {LOOK_FOR}."
             )
         return z
 
@@ -186,28 +188,15 @@ class ModuleNetwork(Network):
         rows = slice(None) if self.kept is None else self.kept
         return [place.flatten()[rows] for place in places]
 
-    def _where_from(self) -> str:
-        """The first site whose activations are not finite, for the message."""
-        wrong: list[str] = []
-
-        def look(h: Tensor, site: DropoutSite) -> Tensor:
-            if not bool(h.isfinite().all()):
-                wrong.append(site.name)
-            return h
-
-        with torch.no_grad(), repeating(self.model, _Calls(self.sites, look, first=False)):
-            self.call(self.model, self.x)
-        return f", as are activations at {wrong[0]}" if wrong else ""
-
     def _output(
         self, watch: SharedWatch, linear: list[Tensor], found: Any
     ) -> tuple[str, Tensor, Tensor] | None:
         """The site whose units go into the linear map that gives the logits, if there is one: z = hA + b."""
-        if not linear or linear[2] is not found:
+        if not linear or linear[2] is not found or found._version:  # written into: no longer linear
             return None
         for name, passed in watch.passed.items():
             site = watch.sites[name]
-            if passed is linear[0] and site.mask_shape == site.shape:
+            if passed is linear[0] and not passed._version and site.mask_shape == site.shape:
                 h = watch.before[name].reshape(1, -1, site.shape[-1])
                 return name, h if self.kept is None else h[:, self.kept], linear[1].T[None]
         return None
@@ -222,6 +211,8 @@ class _Calls:
 
     def __call__(self, h: Tensor, called: DropoutSite) -> Tensor:
         if self.first:
+            if not bool(h.isfinite().all()):
+                raise ValueError(f"Activations at {called.name} are not finite: {LOOK_FOR}.")
             self.sites[called.name] = called
             return self.at_site(h, called)
         site = next(self.expected, None)

@@ -32,6 +32,15 @@ class Net(nn.Module):
         return self.written(self, *inputs)
 
 
+def times_p(model: nn.Module, factor: float) -> nn.Module:
+    """The model, with every drop probability multiplied."""
+    for module in model.modules():
+        for name in ("p", "dropout"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, factor * getattr(module, name))
+    return model
+
+
 @dataclass(frozen=True)
 class Case:
     """A model, what it is called with, and the names of its sites."""
@@ -80,6 +89,18 @@ def spelled(net: Any, x: Tensor) -> Tensor:
     torch.dropout_(h, net.p / 2, True)
     h = torch.feature_dropout(h[..., None] * torch.ones(3, dtype=h.dtype), net.p / 3, True).sum(-1)
     return net.last(torch.feature_dropout_(h * 3, net.p * 2, True))
+
+
+def locked(net: Any, x: Tensor) -> Tensor:
+    """One mask a sequence, shared over time, as recurrent models have it (Gal & Ghahramani 2016)."""
+    mask = functional.dropout(torch.ones(len(x), 1, net.last.in_features, dtype=x.dtype), net.p)
+    return net.last(net.first(x).tanh() * mask)
+
+
+def weight_drop(net: Any, x: Tensor) -> Tensor:
+    """DropConnect: one mask for the weights, whatever the rows (Wan et al. 2013)."""
+    h = functional.linear(x, functional.dropout(net.first.weight, net.p), net.first.bias).tanh()
+    return net.last(h)
 
 
 def channels(layer: Callable[..., nn.Module], *shape: int) -> Case:
@@ -161,8 +182,7 @@ def recurrent(kind: Any, layers: int, state: bool = False, **options: Any) -> Ca
     return Case(build, inputs, tuple(f"rnn.layer{index}" for index in range(1, layers)))
 
 
-def gpt2(implementation: str) -> Case:
-    block = ("attn.attention" if implementation == "sdpa" else "attn", "attn.resid_dropout", "mlp.dropout")
+def gpt2_net(implementation: str, **changes: Any) -> nn.Module:
     config: dict[str, Any] = {
         "vocab_size": 11,
         "n_positions": 6,
@@ -175,8 +195,14 @@ def gpt2(implementation: str) -> Case:
         "use_cache": False,
         "attn_implementation": implementation,
     }
+    model = GPT2LMHeadModel(GPT2Config(**config | changes))
+    return Net(lambda net, x: net.gpt(x).logits, gpt=model)
+
+
+def gpt2(implementation: str) -> Case:
+    block = ("attn.attention" if implementation == "sdpa" else "attn", "attn.resid_dropout", "mlp.dropout")
     return Case(
-        lambda: Net(lambda net, x: net.gpt(x).logits, gpt=GPT2LMHeadModel(GPT2Config(**config))),
+        lambda: gpt2_net(implementation),
         lambda: (torch.randint(11, (2, 5)),),
         (
             "gpt.transformer.drop",
@@ -185,7 +211,7 @@ def gpt2(implementation: str) -> Case:
     )
 
 
-def bert(implementation: str) -> Case:
+def bert_net(implementation: str, **changes: Any) -> nn.Module:
     config: dict[str, Any] = {
         "vocab_size": 11,
         "hidden_size": 8,
@@ -197,13 +223,15 @@ def bert(implementation: str) -> Case:
         "attention_probs_dropout_prob": 0.1,
         "attn_implementation": implementation,
     }
+    model = BertForSequenceClassification(BertConfig(**config | changes))
+    return Net(lambda net, x, mask: net.bert(x, attention_mask=mask).logits, bert=model)
+
+
+def bert(implementation: str) -> Case:
     attend = "attention.self.attention" if implementation == "sdpa" else "attention.self"
     block = (attend, "attention.output.dropout", "output.dropout")
     return Case(
-        lambda: Net(
-            lambda net, x, mask: net.bert(x, attention_mask=mask).logits,
-            bert=BertForSequenceClassification(BertConfig(**config)),
-        ),
+        lambda: bert_net(implementation),
         lambda: (torch.randint(11, (2, 5)), torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])),
         (
             "bert.bert.embeddings.dropout",
@@ -254,6 +282,12 @@ CASES = {
         ),
         rows(4, 5),
         ("drop", "drop#2"),
+    ),
+    "locked mask": Case(
+        lambda: Net(locked, first=nn.Linear(5, 6), last=nn.Linear(6, 3)), rows(4, 3, 5), ("Net",)
+    ),
+    "weight drop": Case(
+        lambda: Net(weight_drop, first=nn.Linear(5, 6), last=nn.Linear(6, 3)), rows(4, 5), ("Net",)
     ),
     "in place": Case(
         lambda: Net(in_place, first=nn.Linear(5, 5), last=nn.Linear(5, 3)), rows(4, 5), ("Net", "Net#2")

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from dropviz.modules import explicit_regularizer, implicit_noise, mask_noise, sharing, surrogate_loss
 from dropviz.modules.network import ModuleNetwork
 from dropviz.regularizers import network
-from tests.computing.foreign import Net
+from tests.computing.foreign import Net, weight_drop
 from tests.computing.test_modules_calls import CALLS, LABELLED, numbers, talkative
-from tests.computing.twin import SHARED, Twin, flat, seeded, shared, weight_drop
+from tests.computing.twin import SHARED, Twin, flat, seeded, shared
 
 BY_MASKS = {"measure_explicit_regularizer", "mask_noise", "noise_covariance_trace", "dropout_loss"}
 

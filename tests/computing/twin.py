@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from torch.autograd import grad
 from torch.autograd.functional import hessian as full_hessian
 from torch.autograd.functional import jacobian as full_jacobian
-from torch.nn import functional
 
 from tests import reference
 from tests.computing.asked import instead
-from tests.computing.foreign import Net
+from tests.computing.foreign import Net, weight_drop
 from tests.computing.tiny import Tiny
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU}
@@ -27,11 +26,16 @@ ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU}
 
 @dataclass
 class Twin:
-    """A model with a minibatch, as a function of one long ε."""
+    """A model with a minibatch, as a function of one long ε.
+
+    ``row_loss(z, y)`` is the loss of one row; ``weight`` (N,) weighs the rows in the mean.
+    """
 
     model: nn.Module
     x: Any
     y: Tensor
+    row_loss: Callable[[Tensor, Tensor], Tensor] = reference.loss
+    weight: Tensor | None = None
     shapes: list[tuple[int, ...]] = field(default_factory=list)
     ps: list[float] = field(default_factory=list)
 
@@ -72,8 +76,18 @@ class Twin:
 
     def loss(self, epsilon: Tensor) -> Tensor:
         """ℓ(z(ε)), mean over rows."""
-        rows = zip(self.logits(epsilon), self.y.flatten(), strict=True)
-        return torch.stack([reference.loss(z, y) for z, y in rows]).mean()
+        return self.mean([self.row_loss(z, y) for z, y in self.rows(self.logits(epsilon))])
+
+    def rows(self, z: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Logits and target of each row: a label, or numbers."""
+        return list(
+            zip(z, self.y.flatten(0, -2) if self.y.is_floating_point() else self.y.flatten(), strict=True)
+        )
+
+    def mean(self, rows: list[Tensor]) -> Tensor:
+        """Over the rows, by their weights."""
+        weight = torch.ones(len(rows)) if self.weight is None else self.weight.flatten()
+        return sum(w * row for w, row in zip(weight.double(), rows, strict=True)) / weight.double().sum()
 
     def still(self) -> Tensor:
         """ε = 0."""
@@ -82,13 +96,15 @@ class Twin:
     def shares(self, *, constant: bool = False) -> Tensor:
         """R_approx of each coordinate of ε, mean over rows: (n,), differentiable in the parameters."""
         jacobian = full_jacobian(self.logits, self.still(), create_graph=True)
-        z = self.logits(self.still())
-        curvatures = [reference.output_hessian(row) for row in z]
+        curvatures = [
+            full_hessian(lambda at, y=y: self.row_loss(at, y), z, create_graph=True)
+            for z, y in self.rows(self.logits(self.still()))
+        ]
         curvatures = [h.detach() for h in curvatures] if constant else curvatures
         traces = [
             (row.T @ curvature @ row).diagonal() for row, curvature in zip(jacobian, curvatures, strict=True)
         ]
-        return self.variances() / 2 * torch.stack(traces).mean(0)
+        return self.variances() / 2 * self.mean(traces)
 
     def second_order(self) -> Tensor:
         """½ Σ v ∂²ℓ/∂ε²."""
@@ -170,12 +186,6 @@ def dense(net: Any, x: Tensor) -> Tensor:
 def pooled(net: Any, x: Tensor) -> Tensor:
     h = net.conv(x).tanh()
     return net.last((net.drop(h) + h).mean((2, 3)))
-
-
-def weight_drop(net: Any, x: Tensor) -> Tensor:
-    """DropConnect: one mask for the weights, whatever the rows."""
-    h = functional.linear(x, functional.dropout(net.first.weight, 0.25), net.first.bias).tanh()
-    return net.last(h)
 
 
 def coupled(net: Any, x: Tensor) -> Tensor:
