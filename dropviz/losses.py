@@ -62,7 +62,15 @@ class Loss(ABC):
                 f" {tuple(z.shape[:-1])}."
             )
         own = y.shape[z.ndim - 1 :] if y.shape[: z.ndim - 1] == z.shape[:-1] else y.shape[1:]
-        return y.to(z.device).reshape(1, rows, *own), None
+        y = y.to(z.device).reshape(1, rows, *own)
+        if not own and not y.is_floating_point():
+            return y, _counted(y.flatten(), ignored)
+        if ignored != IGNORED:
+            raise ValueError(
+                f"ignore_index = {ignored} is for class labels, one whole number a row, and y has the shape"
+                f" {tuple(y.shape[1:])} and is of {y.dtype}: leave rows out by weight=."
+            )
+        return y, None
 
     def gradient(self, z: Tensor, y: Tensor) -> Tensor:
         """∂ℓ/∂z of each row: (S, N, C), differentiable in z."""
@@ -124,12 +132,8 @@ class CrossEntropy(Loss):
         y = y.reshape(-1).to(z.device, torch.long)
         if bool(((y >= 0) & (y < classes) & (y != ignored)).all()):
             return y.reshape(1, -1), None
-        counted = y != ignored
-        if not bool(counted.any()):
-            raise ValueError(
-                f"All of y is {ignored}, the label of rows that do not count: give one row a class."
-            )
-        wrong = y[counted & ((y < 0) | (y >= classes))]
+        counted = _counted(y, ignored)
+        wrong = y[(y != ignored) & ((y < 0) | (y >= classes))]
         if len(wrong):
             raise ValueError(
                 f"y holds the label {int(wrong[0])}, but the logits have {classes} classes: use 0 to {classes - 1}, or"
@@ -376,6 +380,18 @@ def read_loss(loss: Any) -> Loss:
         f"loss = {given} has no known Hessian in the logits: choose {', '.join(LOSSES)}, or give an object with"
         " value(z, y), the loss of each row, and factor(z), F with FFᵀ = that Hessian."
     )
+
+
+def _counted(labels: Tensor, ignored: int) -> Tensor | None:
+    """Which rows count, None for all.
+
+    Raises:
+        ValueError: None does.
+    """
+    counted = labels != ignored
+    if not bool(counted.any()):
+        raise ValueError(f"All of y is {ignored}, the label of rows that do not count: give one row a class.")
+    return None if bool(counted.all()) else counted
 
 
 def _shape(value: Any) -> str:
