@@ -6,10 +6,11 @@ Shapes: B rows, D features, C classes, n units over all dropout sites, P paramet
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import combinations, pairwise, product
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.functional import hessian as full_hessian
@@ -182,3 +183,51 @@ def gradient(function: Callable[[Tensor], Tensor], w: Tensor) -> Tensor:
 def hessian(function: Callable[[Tensor], Tensor], w: Tensor) -> Tensor:
     """The full Hessian in w: (P, P)."""
     return full_hessian(function, w)
+
+
+# Closed forms. Shapes: xs (N, D), weights (inputs, outputs), v the variance of ε.
+
+
+def ridge(beta: Tensor, xs: Tensor, v: float) -> Tensor:
+    """(v/2) Σ_jc β_jc² mean_i x_ij²: half squared error of a linear model, dropout on its input."""
+    return v / 2 * (beta.square().sum(-1) * xs.square().mean(0)).sum()
+
+
+def logistic(beta: Tensor, xs: Tensor, v: float) -> Tensor:
+    """(v/2) mean_i π_i (1 − π_i) Σ_j x_ij² β_j²: logistic regression, dropout on its input (Wager et al. 2013)."""
+    rows = []
+    for x in xs:
+        risk = 1 / (1 + (-(x @ beta)).exp())
+        rows.append(risk * (1 - risk) * (x * beta).square().sum())
+    return v / 2 * torch.stack(rows).mean()
+
+
+def two_linear_layers(a: Tensor, u: Tensor, xs: Tensor, v: float) -> Tensor:
+    """½ v Σ_i ‖u_i‖² a_iᵀ C a_i, C = mean x xᵀ: half squared error of x A U, dropout between (Mianjy et al. 2018)."""
+    second = torch.stack([torch.outer(x, x) for x in xs]).mean(0)
+    return v / 2 * sum(u[i].square().sum() * (a[:, i] @ second @ a[:, i]) for i in range(len(u)))
+
+
+def linear_layers(weights: list[Tensor], xs: Tensor, v: float, sizes: Iterable[int]) -> Tensor:
+    """Half squared error of x W₁ W₂ …, dropout before each: ½ Σ_S v^|S| Σ (paths summed between the layers of S, squared).
+
+    ``sizes`` says which |S| are summed over; all from 1 on give R.
+    """
+    total = torch.zeros((), dtype=xs.dtype)
+    for size in sizes:
+        for chosen in combinations(range(len(weights)), size):
+            paths, squares = xs, None
+            for layer, weight in enumerate(weights):
+                if layer in chosen:
+                    squares = paths.square() if squares is None else squares @ paths.square()
+                    paths = torch.eye(len(weight), dtype=xs.dtype)
+                paths = paths @ weight
+            total = total + v**size / 2 * (squares @ paths.square()).sum(-1).mean()
+    return total
+
+
+def normal_nodes(n: int, order: int) -> tuple[Tensor, Tensor]:
+    """Gauss–Hermite: weights (orderⁿ,) and places (orderⁿ, n) that integrate over n standard normal numbers."""
+    places, weights = np.polynomial.hermite_e.hermegauss(order)
+    grid = torch.tensor(list(product(places, repeat=n)))
+    return torch.tensor(list(product(weights / weights.sum(), repeat=n))).prod(-1), grid

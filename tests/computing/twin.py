@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import torch
@@ -254,3 +254,52 @@ def shared(name: str) -> Twin:
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+class Chosen:
+    """Random numbers that were chosen beforehand, in the place of those that a library object draws."""
+
+    def __init__(
+        self,
+        *,
+        epsilon: Tensor | None = None,
+        signs: dict[str, Tensor] | None = None,
+        outputs: Tensor | None = None,
+        uniform: Tensor | None = None,
+    ) -> None:
+        self.epsilon, self.site_signs, self.outputs, self.uniform = epsilon, signs, outputs, uniform
+        self.replicas, self.seen = (0 if epsilon is None else len(epsilon)), 0
+
+    def draw(self, site: Any) -> Tensor:
+        """1 + ε of the next site of a module, replica by replica out of ``epsilon`` (R, n)."""
+        size = torch.Size(site.mask_shape).numel()
+        flat = self.epsilon.flatten()[self.seen : self.seen + size]
+        self.seen += size
+        return 1 + flat.view(site.mask_shape)
+
+    def signs(self) -> dict[str, Tensor]:
+        return self.site_signs
+
+    def output_signs(self, count: int) -> Tensor:
+        return self.outputs
+
+    def uniforms(self, count: int) -> Tensor:
+        return self.uniform
+
+    def sample(self, index: int) -> Chosen:
+        return self
+
+
+def every_sign(n: int) -> Tensor:
+    """All patterns of n signs: (2ⁿ, n)."""
+    return torch.tensor(list(product((-1.0, 1.0), repeat=n)), dtype=torch.float64)
+
+
+def every_labelling(likely: Tensor) -> tuple[Tensor, Tensor]:
+    """All labels of N rows, drawn from the model's probabilities (N, C): probabilities (Cᴺ,), and numbers in (0, 1) (Cᴺ, N)
+    that choose these labels by the inverse of the distribution function.
+    """
+    patterns = torch.tensor(list(product(range(likely.shape[-1]), repeat=len(likely))))
+    middle = (likely.cumsum(-1) - likely / 2).double()
+    rows = torch.arange(len(likely))
+    return likely.double()[rows, patterns].prod(-1), middle[rows, patterns]
