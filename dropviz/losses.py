@@ -91,6 +91,11 @@ class Loss(ABC):
         """tᵀ H_out t of each row, for t (S, N, C): (S, N)."""
         return (self.factor(z).transpose(-1, -2) @ t.unsqueeze(-1)).square().sum((-1, -2))
 
+    def hessian_product(self, z: Tensor, t: Tensor) -> Tensor:
+        """H_out t of each row, for t (S, N, C): (S, N, C)."""
+        factor = self.factor(z)
+        return (factor @ (factor.transpose(-1, -2) @ t.unsqueeze(-1))).squeeze(-1)
+
     def directions(self, outputs: int) -> Tensor:
         """Combinations of the logits that carry all of H_out: (K, C)."""
         return torch.eye(outputs)
@@ -175,6 +180,11 @@ class CrossEntropy(Loss):
         p = z.softmax(-1)
         return (p * (t - (p * t).sum(-1, keepdim=True)).square()).sum(-1)
 
+    def hessian_product(self, z: Tensor, t: Tensor) -> Tensor:
+        """p ⊙ (t − pᵀt)."""
+        p = z.softmax(-1)
+        return p * (t - (p * t).sum(-1, keepdim=True))
+
     def directions(self, outputs: int) -> Tensor:
         """The C − 1 differences to the last class: H_out has the constant vector in its null space."""
         differences = torch.eye(outputs)[:-1]
@@ -240,6 +250,10 @@ class Separable(Loss):
     def quadratic(self, z: Tensor, t: Tensor) -> Tensor:
         """Σ_c curvature_c t_c²."""
         return (self._root(z) * t).square().sum(-1)
+
+    def hessian_product(self, z: Tensor, t: Tensor) -> Tensor:
+        """curvature_c t_c."""
+        return self._root(z).square() * t
 
     def trace(self, z: Tensor, jacobian: Tensor) -> Tensor:
         """Σ_c curvature_c ‖J_c‖²."""

@@ -19,7 +19,7 @@ from dropviz.regularizers.explicit import (
     site_jacobians,
 )
 from dropviz.regularizers.implicit import implicit_term, jacobian_noise
-from dropviz.regularizers.network import LossTerms, Network, slopes, tangent
+from dropviz.regularizers.network import LossTerms, Network, Tangent, slopes, tangent
 from dropviz.regularizers.objectives import (
     Choices,
     Surrogate,
@@ -38,6 +38,7 @@ __all__ = [
     "LossTerms",
     "Network",
     "Surrogate",
+    "Tangent",
     "dropout_loss",
     "exact_regularizer",
     "exact_shares",

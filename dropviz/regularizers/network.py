@@ -106,16 +106,30 @@ def slopes(z: Tensor, watch: Watch, outputs: Tensor, sites: Iterable[str] | None
     return {site: watch.slope(site, gradient) for site, gradient in zip(chosen, found, strict=True)}
 
 
-def tangent(z: Tensor, watch: Watch, direction: Mapping[str, Tensor]) -> Tensor:
-    """Jη for a direction η in mask space, by site: (S, B, C), differentiable.
+class Tangent:
+    """t ↦ Jt for the Jacobian J of outputs z in ``inputs``, by two backward passes, the second through the first.
 
-    By two backward passes, the second through the first: every model that has a second derivative has it.
+    The first one, which is done here, serves many t. Every model that has a second derivative has it; forward mode is
+    not needed.
     """
-    u = torch.zeros_like(z, requires_grad=True)
-    views = [watch.views[site] for site in direction]
-    found = grad(z, views, u, create_graph=True, allow_unused=True, materialize_grads=True)
-    used = [index for index, gradient in enumerate(found) if gradient.requires_grad]
-    if not used:
-        return torch.zeros_like(z)
+
+    def __init__(self, z: Tensor, inputs: Sequence[Tensor]) -> None:
+        self.u = torch.zeros_like(z, requires_grad=True)
+        self.pulled = grad(
+            z, list(inputs), self.u, create_graph=True, allow_unused=True, materialize_grads=True
+        )
+
+    def __call__(self, directions: Sequence[Tensor], *, create_graph: bool = False) -> Tensor:
+        """In the shape of z, for a direction an input. Cost: a backward pass."""
+        pairs = zip(self.pulled, directions, strict=True)
+        used = [(pulled, direction) for pulled, direction in pairs if pulled.requires_grad]
+        if not used:
+            return torch.zeros_like(self.u, requires_grad=False)
+        pulled, moved = zip(*used, strict=True)
+        return grad(pulled, self.u, moved, retain_graph=True, create_graph=create_graph)[0]
+
+
+def tangent(z: Tensor, watch: Watch, direction: Mapping[str, Tensor]) -> Tensor:
+    """Jη for a direction η in mask space, by site: (S, B, C), differentiable. Cost: see ``Tangent``."""
     moved = [watch.moved(site, epsilon) for site, epsilon in direction.items()]
-    return grad([found[i] for i in used], u, [moved[i] for i in used], create_graph=True)[0]
+    return Tangent(z, [watch.views[site] for site in direction])(moved, create_graph=True)

@@ -174,6 +174,15 @@ def test_the_quadratic_form_is_that_of_the_output_hessian(loss: Loss, outputs: i
 
 @every_size
 @every_loss
+def test_the_product_is_that_of_the_output_hessian(loss: Loss, outputs: int) -> None:
+    z = logits(outputs)
+    t = torch.randn(z.shape, generator=seeded(), dtype=z.dtype)
+    expected = (output_hessians(loss, z) @ t.unsqueeze(-1)).squeeze(-1)
+    torch.testing.assert_close(loss.hessian_product(z, t), expected)
+
+
+@every_size
+@every_loss
 def test_the_trace_over_the_directions_is_the_full_trace(loss: Loss, outputs: int) -> None:
     z = logits(outputs)
     jacobian = torch.randn(2, 3, outputs, 4, generator=seeded(), dtype=torch.float64)
