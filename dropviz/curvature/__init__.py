@@ -4,8 +4,17 @@ A vector in parameter space is (S, P): one row a seed, the parameters of that se
 functions treat the seeds as independent problems that share each product.
 """
 
-from dropviz.curvature.lanczos import LargestEigenvalue, largest_eigenvalue
-from dropviz.curvature.products import HessianProduct
-from dropviz.curvature.trace import hutchinson_trace
+from dropviz.curvature.lanczos import LargestEigenvalue, Ritz, lanczos, largest_eigenvalue
+from dropviz.curvature.products import GaussNewtonProduct, HessianProduct
+from dropviz.curvature.trace import hutchinson_trace, xtrace
 
-__all__ = ["HessianProduct", "LargestEigenvalue", "hutchinson_trace", "largest_eigenvalue"]
+__all__ = [
+    "GaussNewtonProduct",
+    "HessianProduct",
+    "LargestEigenvalue",
+    "Ritz",
+    "hutchinson_trace",
+    "lanczos",
+    "largest_eigenvalue",
+    "xtrace",
+]

@@ -1,4 +1,4 @@
-"""The largest eigenvalue by Lanczos, with its residual."""
+"""Lanczos with full re-orthogonalization: eigenvalues with residuals, and quadrature of the spectrum."""
 
 from __future__ import annotations
 
@@ -10,6 +10,32 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ritz:
+    """What m steps know of a symmetric matrix: its eigenvalues within the space of the vectors found, ascending.
+
+    A seed whose vectors span an invariant subspace of n < m dimensions has n values, its last ones; what stands before
+    them is a filler below all of them, of weight and residual 0. A seed whose products are not finite has NaN.
+    """
+
+    values: Tensor  # (S, m)
+    residuals: Tensor  # (S, m): an eigenvalue lies within ± residual of each value
+    coefficients: (
+        Tensor  # (S, m, m): of the unit vectors that belong to the values in the basis, a column each
+    )
+    basis: Tensor  # (S, m, P)
+    sizes: Tensor  # (S,): n
+
+    @property
+    def weights(self) -> Tensor:
+        """Of the values in uᵀf(H)u for the unit vector u that was started from, summing to 1: (S, m)."""
+        return self.coefficients[:, 0].square()
+
+    def vectors(self, count: int) -> Tensor:
+        """Those of the last ``count`` values, ascending: (S, count, P)."""
+        return self.coefficients[..., -count:].transpose(-1, -2) @ self.basis
+
+
+@dataclass(frozen=True, kw_only=True)
 class LargestEigenvalue:
     """θ with ‖Hv − θv‖ = residual for the unit vector v, so an eigenvalue lies within ± residual of θ."""
 
@@ -18,23 +44,29 @@ class LargestEigenvalue:
     vector: Tensor  # (S, P)
 
 
-def largest_eigenvalue(
-    product: Callable[[Tensor], Tensor], start: Tensor, *, steps: int
-) -> LargestEigenvalue:
-    """Lanczos from ``start`` (S, P) with full re-orthogonalization; cost: ``steps`` products.
+def lanczos(
+    product: Callable[[Tensor], Tensor], start: Tensor, *, steps: int, scale: Tensor | None = None
+) -> Ritz:
+    """The Krylov space of ``start``, as far as so many steps go.
 
-    Started from the eigenvector of a moment ago, a few steps suffice. Exact once ``steps`` reaches P, and where the
-    vectors found span an invariant subspace that holds the top eigenvector. A seed whose products are not finite gets
-    NaN; the others do not notice.
+    Exact once ``steps`` reaches P; an eigenvalue of several dimensions is found once. A seed whose products are not
+    finite gets NaN; the others do not notice.
+
+    Args:
+        product: v ↦ Hv: (S, P) → (S, P).
+        start: (S, P), of any length.
+        steps: Products, fewer once every seed's subspace is invariant.
+        scale: How large the matrix is known to be, if not by these steps (S,): rounding is judged by it.
     """
-    basis = [start / start.norm(dim=-1, keepdim=True)]
+    basis = start.new_zeros(len(start), steps, start.shape[1])
+    basis[:, 0] = start / start.norm(dim=-1, keepdim=True)
     alphas: list[Tensor] = []
     betas: list[Tensor] = []
-    scale = torch.zeros_like(start[:, 0])
-    for _ in range(steps):
-        image = product(basis[-1])
-        alphas.append((image * basis[-1]).sum(-1))
-        span = torch.stack(basis, dim=1)  # (S, m, P)
+    scale = torch.zeros_like(start[:, 0]) if scale is None else scale
+    for step in range(steps):
+        image = product(basis[:, step])
+        alphas.append((image * basis[:, step]).sum(-1))
+        span = basis[:, : step + 1]
         for _again in range(2):  # once leaves rounding behind; twice is enough (Parlett, "twice is enough")
             image = image - ((span @ image.unsqueeze(-1)).transpose(-1, -2) @ span).squeeze(1)
         beta = image.norm(dim=-1)
@@ -42,23 +74,29 @@ def largest_eigenvalue(
         # What is left is rounding: the subspace is invariant, and nothing may be added to it.
         ended = beta <= 8 * torch.finfo(beta.dtype).eps * scale
         betas.append(torch.where(ended, 0, beta))
-        basis.append(
-            torch.where(ended, 0, 1 / beta).unsqueeze(-1) * torch.where(ended.unsqueeze(-1), 0, image)
+        if step + 1 == steps or bool(ended.all()):
+            break
+        basis[:, step + 1] = torch.where(ended, 0, 1 / beta).unsqueeze(-1) * torch.where(
+            ended.unsqueeze(-1), 0, image
         )
-    values, vectors = _spectrum(alphas, betas, basis, scale)
-    top = vectors[..., -1]
+    return _ritz(alphas, betas, basis[:, : len(alphas)], scale)
+
+
+def largest_eigenvalue(
+    product: Callable[[Tensor], Tensor], start: Tensor, *, steps: int
+) -> LargestEigenvalue:
+    """The largest of ``lanczos``; cost: ``steps`` products. Started from the eigenvector of a moment ago, a few steps suffice."""
+    found = lanczos(product, start, steps=steps)
     return LargestEigenvalue(
-        value=values[..., -1],
-        residual=betas[-1] * top[..., -1].abs(),
-        vector=(top.unsqueeze(1) @ torch.stack(basis[:-1], dim=1)).squeeze(1),
+        value=found.values[..., -1],
+        residual=found.residuals[..., -1],
+        vector=found.vectors(1).squeeze(1),
     )
 
 
-def _spectrum(
-    alphas: list[Tensor], betas: list[Tensor], basis: list[Tensor], scale: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Eigenvalues and eigenvectors of the tridiagonal matrix, NaN for a seed whose entries are not finite."""
-    there = torch.stack([vector.square().sum(-1) > 0.5 for vector in basis[:-1]], dim=-1)
+def _ritz(alphas: list[Tensor], betas: list[Tensor], basis: Tensor, scale: Tensor) -> Ritz:
+    """Of the tridiagonal matrix, NaN for a seed whose entries are not finite."""
+    there = basis.square().sum(-1) > 0.5
     below = (
         -4 * scale.unsqueeze(-1) - 1
     )  # where the subspace had ended: below its eigenvalues, so never the top
@@ -67,5 +105,12 @@ def _spectrum(
     tridiagonal = torch.diag_embed(diagonal) + torch.diag_embed(off, 1) + torch.diag_embed(off, -1)
     finite = tridiagonal.isfinite().all(-1).all(-1)
     values, vectors = torch.linalg.eigh(torch.where(finite[:, None, None], tridiagonal, 0))
-    nan = torch.nan
-    return torch.where(finite[:, None], values, nan), torch.where(finite[:, None, None], vectors, nan)
+    values = torch.where(finite[:, None], values, torch.nan)
+    vectors = torch.where(finite[:, None, None], vectors, torch.nan)
+    return Ritz(
+        values=values,
+        residuals=betas[-1].unsqueeze(-1) * vectors[..., -1, :].abs(),
+        coefficients=vectors,
+        basis=basis,
+        sizes=there.sum(-1),
+    )
