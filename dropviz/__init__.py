@@ -30,11 +30,15 @@ _HOMES = {
     "Store": "dropviz.store",
 }
 
-__all__ = ["__version__", *_HOMES]
+_PARTS = ("curvature",)  # modules that are asked for as such
+
+__all__ = ["__version__", *_HOMES, *_PARTS]
 
 
 def __getattr__(name: str) -> object:
     """Import the module that defines ``name`` when somebody first asks for it."""
+    if name in _PARTS:
+        return import_module(f"dropviz.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'dropviz' has no attribute {name!r}; it has {', '.join(__all__)}")
     return getattr(import_module(_HOMES[name]), name)

@@ -72,9 +72,12 @@ class ModuleDraws:
 
     def gaussian_mask(self, site: DropoutSite) -> Tensor:
         """1 + ε with ε normal, of mean 0 and variance p / (1 − p), in the shape of the mask."""
+        return self.normals(*site.mask_shape)[0].mul(sqrt(site.p / (1 - site.p))).add_(1)
+
+    def normals(self, *shape: int) -> Tensor:
+        """Standard normal: (1, *shape)."""
         random = self.generator
-        normal = torch.randn(site.mask_shape, generator=random, device=random.device)
-        return self._placed(normal).mul(sqrt(site.p / (1 - site.p))).add_(1)
+        return self._placed(torch.randn(1, *shape, generator=random, device=random.device))
 
     def _bits(self, words: int) -> Tensor:
         empty = torch.empty(words, dtype=torch.int64, device=self.generator.device)

@@ -47,7 +47,7 @@ class ModuleNetwork(Network):
     """A model, an input and, after the first forward pass, the sites between them.
 
     Args:
-        model: In train mode, with at least one active dropout site.
+        model: With at least one active dropout site, or with none: see ``dropout``.
         x: What the model is called with, or ``forward``'s second argument.
         y: Targets; left out where none are needed.
         loss: By name, or an object: see ``losses.read_loss``.
@@ -56,10 +56,11 @@ class ModuleNetwork(Network):
         ignore_index: Label of rows that have weight 0.
         forward: ``forward(model, x)`` gives the logits.
         generator: For ``draws``; without one they differ from call to call.
+        dropout: Whether there has to be dropout; if not, there must be none.
 
     Raises:
-        ValueError: In the first forward pass: no dropout; logits, targets, weights or a precision that nothing can be
-            computed with.
+        ValueError: In the first forward pass: no dropout, or dropout where none may be; logits, targets, weights or a
+            precision that nothing can be computed with.
     """
 
     def __init__(
@@ -73,8 +74,10 @@ class ModuleNetwork(Network):
         ignore_index: int = IGNORED,
         forward: Forward | None = None,
         generator: torch.Generator | None = None,
+        dropout: bool = True,
     ) -> None:
-        self.model, self.x, self.targets, self.weight, self.ignored = model, x, y, weight, ignore_index
+        self.model, self.x, self.dropout = model, x, dropout
+        self.targets, self.weight, self.ignored = y, weight, ignore_index
         self.call: Forward = forward or (lambda asked, inputs: asked(inputs))
         self.sites: dict[str, DropoutSite] = {}
         self.started = False
@@ -117,9 +120,7 @@ class ModuleNetwork(Network):
         with (discovering if first else repeating)(self.model, calls, twice=watch is not None) as mode:
             found = self.call(self.model, self.x)
         calls.end()
-        if not self.sites:
-            hint = "" if self.model.training else " It is in eval mode: call model.train()."
-            raise ValueError(f"{type(self.model).__name__} performs no dropout on this input.{hint}")
+        self._check_sites()
         logits = self._logits(found)
         if first:
             self._start(logits)
@@ -128,6 +129,16 @@ class ModuleNetwork(Network):
         if watch is not None:
             self.linear_output = self._output(watch, mode.linear, found)
         return z
+
+    def _check_sites(self) -> None:
+        if self.sites and not self.dropout:
+            site = next(iter(self.sites.values()))
+            raise ValueError(
+                f"{site.name} drops with p = {site.p:g}, where the model without dropout is measured: call model.eval()."
+            )
+        if self.dropout and not self.sites:
+            hint = "" if self.model.training else " It is in eval mode: call model.train()."
+            raise ValueError(f"{type(self.model).__name__} performs no dropout on this input.{hint}")
 
     def _start(self, z: Tensor) -> None:
         """What the first pass reveals: the sites, and which rows there are and count."""
