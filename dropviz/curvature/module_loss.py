@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dropviz.curvature.products import GaussNewtonProduct, HessianProduct, ParameterSpace, flat
 from dropviz.losses import IGNORED
 from dropviz.masks import keep_all
-from dropviz.modules.network import ModuleNetwork
+from dropviz.modules.network import NOT_NEEDED, ModuleNetwork
 from dropviz.sites import Forward
 
 Matrix = Literal["hessian", "ggn"]
@@ -48,7 +48,7 @@ class ModuleLoss:
         self.network = ModuleNetwork(
             model,
             x,
-            y,
+            NOT_NEEDED if y is None else y,
             loss=loss,
             weight=weight,
             ignore_index=ignore_index,
@@ -76,7 +76,7 @@ class ModuleLoss:
         """
         if matrix not in get_args(Matrix):
             raise ValueError(f"matrix = {matrix!r} is not possible: choose {' or '.join(get_args(Matrix))}.")
-        if matrix == "hessian" and self.network.targets is None:
+        if matrix == "hessian" and self.network.targets is NOT_NEEDED:
             raise ValueError("y is None, but the Hessian depends on the targets: give them, or take the ggn.")
         with torch.enable_grad():
             exact = self._hessian() if matrix == "hessian" else self._gauss_newton()

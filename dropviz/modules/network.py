@@ -117,7 +117,8 @@ class ModuleNetwork(Network):
     def _run(self, at_site: ModuleBehaviour, watch: SharedWatch | None = None) -> Tensor:
         first = not self.started
         calls = _Calls(self.sites, at_site, first=first)
-        with (discovering if first else repeating)(self.model, calls, twice=watch is not None) as mode:
+        twice = watch is not None or not self.dropout
+        with (discovering if first else repeating)(self.model, calls, twice=twice) as mode:
             found = self.call(self.model, self.x)
         calls.end()
         self._check_sites()
