@@ -17,6 +17,7 @@ class Budget:
     steps: int = 100_000
     seeds: int = 256
     parameters: int = 5_000_000
+    activations: int = 50_000_000
     seed_steps: int = 20_000_000
 
     @classmethod
@@ -38,6 +39,21 @@ class Budget:
         return cls(**limits)
 
 
+MOST_SEEDS_TOGETHER = 16
+
+
+def activations(spec: ExperimentSpec, arm: str) -> int:
+    """Numbers that one step of one seed holds at least: the masks of a step are replicas of its minibatch, side by side."""
+    units = spec.model.units(spec.data.features, spec.data.classes)
+    return max(1, strategy(arm).replicas) * spec.train.batch_size * units
+
+
+def seeds_together(spec: ExperimentSpec, arm: str) -> int:
+    """Seeds that one program may stack: so many that a step holds no more than one seed may, and 16 at most."""
+    fit = Budget().activations // activations(spec, arm)
+    return max(1, min(MOST_SEEDS_TOGETHER, fit))
+
+
 def check_budget(spec: ExperimentSpec, budget: Budget | None = None) -> None:
     """Refuse a spec that asks for more than this installation allows.
 
@@ -46,10 +62,17 @@ def check_budget(spec: ExperimentSpec, budget: Budget | None = None) -> None:
     """
     budget = budget or Budget.from_environment()
     width = spec.model.parameter_count(spec.data.features, spec.data.classes)
+    most = max(spec.arms, key=lambda arm: strategy(arm).replicas)
     amounts = [
         ("train.steps", spec.train.steps, budget.steps, "steps"),
         ("seeds", spec.seeds, budget.seeds, "seeds"),
         ("model", width, budget.parameters, "parameters"),
+        (
+            "train.batch_size, model or k",
+            activations(spec, most),
+            budget.activations,
+            f"activations in a step of {most} (masks × minibatch × units)",
+        ),
         (
             "train.steps, seeds or arms",
             spec.train.steps * spec.seeds * sum(max(1, strategy(arm).replicas) for arm in spec.arms),

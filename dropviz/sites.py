@@ -127,7 +127,7 @@ class SiteMode(TorchFunctionMode):
         if func is functional.multi_head_attention_forward:
             return self._multi_head_attention(*args, **kwargs)
         if func in _RECURRENT:
-            with _without_onednn() if self.twice else nullcontext():
+            with _plain_kernels() if self.twice else nullcontext():
                 return self._recurrent(func, *args, **kwargs)
         name = getattr(func, "__name__", str(func)).removesuffix(".default")
         if func in _BATCH_NORMS:
@@ -261,13 +261,15 @@ class SiteMode(TorchFunctionMode):
 
 
 @contextmanager
-def _without_onednn() -> Iterator[None]:
-    """Recurrent layers on a CPU by torch's own kernels: oneDNN's derive a derivative slowly."""
-    former = torch.backends.mkldnn.set_flags(_enabled=False, _fp32_precision=None)
+def _plain_kernels() -> Iterator[None]:
+    """Recurrent layers by torch's own kernels: oneDNN's derive a derivative slowly, cuDNN's not at all."""
+    onednn = torch.backends.mkldnn.set_flags(_enabled=False, _fp32_precision=None)[0]
+    cudnn = torch.backends.cudnn.set_flags(_enabled=False, _fp32_precision=None)[0]
     try:
         yield
     finally:
-        torch.backends.mkldnn.set_flags(_enabled=former[0], _fp32_precision=None)
+        torch.backends.mkldnn.set_flags(_enabled=onednn, _fp32_precision=None)
+        torch.backends.cudnn.set_flags(_enabled=cudnn, _fp32_precision=None)
 
 
 def _per_example(dims: int) -> Callable[[Tensor], int]:

@@ -15,7 +15,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
-SETUP_FILES = ["requirements.txt", "requirements-dev.txt", "constraints.txt", "pyproject.toml"]
+SETUP_FILES = [
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-oracles.txt",
+    "constraints.txt",
+    "pyproject.toml",
+]
 
 PACKAGE_HOSTS = re.compile(
     r"(pypi|pythonhosted|npmjs|jsdelivr|unpkg|cdnjs|anaconda|docker|ghcr|quay)\.(org|net|com|io)"
@@ -151,7 +157,9 @@ def test_a_folder_that_was_moved_is_set_up_again(project: Path) -> None:
 def test_what_is_set_up_for_the_tests_is_set_up_for_running_too(project: Path) -> None:
     record = recording_python(project)
     assert set_up(project, "test").returncode == 0
-    assert "-r requirements.txt -r requirements-dev.txt" in installs(record)[0]
+    together, alone, _ = installs(record)
+    assert "-r requirements.txt -r requirements-dev.txt" in together
+    assert "--no-deps -r requirements-oracles.txt" in alone
     assert set_up(project, "run").returncode == 0
     assert installs(record) == []
 
@@ -237,7 +245,9 @@ def pins(name: str) -> dict[str, Requirement]:
     return {canonicalize_name(one.name): one for one in map(Requirement, filter(None, lines))}
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "constraints.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-dev.txt", "requirements-oracles.txt", "constraints.txt"]
+)
 def test_everything_is_pinned_to_one_version_that_every_index_can_serve(name: str) -> None:
     for one in pins(name).values():
         assert re.fullmatch(r"==\d[\w.]*", str(one.specifier)), f"{one}: pin it as name==version"

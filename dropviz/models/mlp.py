@@ -73,6 +73,10 @@ class Mlp(Model):
             shapes[f"bias{layer}"] = (1, outputs)
         return shapes
 
+    def units(self, features: int, classes: int) -> int:
+        """Of all layers."""
+        return features + sum(self.widths) + classes
+
     def initial(self, seed: int, features: int, classes: int) -> dict[str, np.ndarray]:
         """He-normal weights, zero biases (He et al. 2015)."""
         random = generator(seed, "initial/mlp")

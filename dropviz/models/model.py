@@ -60,6 +60,10 @@ class Model(Choices):
         """The site whose units go straight into a linear output, and its weights (S, W, C); None where there is none."""
         return None
 
+    @abstractmethod
+    def units(self, features: int, classes: int) -> int:
+        """Numbers that the forward pass of one row yields, the row itself included: what a step has to hold."""
+
     def parameter_count(self, features: int, classes: int) -> int:
         """Trainable numbers of one seed's network."""
         return sum(int(np.prod(shape)) for shape in self.shapes(features, classes).values())

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, insert, select
 
 from dropviz import settings
+from dropviz.budget import seeds_together
 from dropviz.experiment import ExperimentSpec, result_key
 from dropviz.store import jobs
 from dropviz.store.schema import experiment_jobs, experiment_results, experiments, results
 from dropviz.store.schema import jobs as job_table
-
-SEEDS_OF_A_JOB = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +65,7 @@ def _compute_missing(connection: Connection, request: Request, arm: str, now: fl
     keys = request.keys[arm]
     found = _reusable(connection, list(keys.values()))
     missing = [seed for seed, key in keys.items() if key not in found]
-    for seeds in _blocks(missing):
+    for seeds in _blocks(missing, seeds_together(request.spec, arm)):
         row: dict[str, object] = {"spec": request.spec.canonical(), "arm": arm, "seeds": json.dumps(seeds)}
         row |= {"owner": request.owner, "state": "queued", "wants": "run"}
         row |= {"total": request.spec.train.steps, "queued_at": now}
@@ -87,10 +86,10 @@ def _reusable(connection: Connection, keys: Sequence[str]) -> dict[str, Row]:
     return {row.key: row for row in connection.execute(query)}
 
 
-def _blocks(seeds: Sequence[int]) -> Iterator[list[int]]:
+def _blocks(seeds: Sequence[int], most: int) -> Iterator[list[int]]:
     """Blocks of equal size as nearly as possible: 20 seeds are 10 + 10, not 16 + 4."""
     if not seeds:
         return
-    count = -(-len(seeds) // SEEDS_OF_A_JOB)
+    count = -(-len(seeds) // most)
     for index in range(count):
         yield list(seeds[index * len(seeds) // count : (index + 1) * len(seeds) // count])

@@ -1,13 +1,16 @@
-"""Curvature of anybody's module, against another package: hessian-eigenthings, with products and a Lanczos of its own."""
+"""Curvature of anybody's module, against other packages: hessian-eigenthings, with a Lanczos of its own, and curvlinops."""
 
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any
 
 import hessian_eigenthings as oracle
+import numpy as np
 import pytest
 import torch
+from scipy.sparse.linalg import eigsh
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,6 +24,10 @@ from dropviz.curvature import (
 )
 from tests.computing.matrices import Curved, curved
 from tests.computing.twin import flat, seeded
+
+with warnings.catch_warnings():  # what they say of the TorchScript and the types that they use
+    warnings.simplefilter("ignore")
+    import curvlinops
 
 PRODUCTS: dict[str, Any] = {"hessian": hessian_vector_product, "ggn": ggn_vector_product}
 DIGITS = {torch.float64: 1e-9, torch.float32: 1e-5}  # relative
@@ -68,6 +75,41 @@ def test_products_agree(name: str, matrix: str, dtype: torch.dtype) -> None:
         found = flat(PRODUCTS[matrix](*case.arguments, case.by_name(vector)))
         expected = of.matvec(vector)
         assert (found - expected).norm() < DIGITS[dtype] * expected.norm()
+
+
+def linear_operator(case: Curved, matrix: str) -> Any:
+    """The same matrix as curvlinops has it."""
+    kind = curvlinops.HessianLinearOperator if matrix == "hessian" else curvlinops.GGNLinearOperator
+    parameters = list(case.model.parameters())
+    return kind(
+        case.model, torch.nn.CrossEntropyLoss(), parameters, [(case.x, case.y)], check_deterministic=False
+    )
+
+
+@every_precision
+@every_matrix
+@every_net
+def test_products_agree_with_curvlinops(name: str, matrix: str, dtype: torch.dtype) -> None:
+    case = subject(name, dtype)
+    of = linear_operator(case, matrix)
+    for seed in range(3):
+        vector = torch.randn(case.count, generator=seeded(seed), dtype=dtype)
+        found = flat(PRODUCTS[matrix](*case.arguments, case.by_name(vector)))
+        expected = of @ vector
+        assert (found - expected).norm() < DIGITS[dtype] * expected.norm()
+
+
+@every_matrix
+@every_net
+def test_traces_and_eigenvalues_agree_with_curvlinops(name: str, matrix: Any) -> None:
+    case = subject(name, torch.float64)
+    full = (linear_operator(case, matrix) @ torch.eye(case.count, dtype=torch.float64)).detach()
+    largest = eigsh(full.numpy(), k=3, which="LA", return_eigenvectors=False)
+    found = top_eigenvalues(*case.arguments, k=3, steps=60, matrix=matrix, generator=seeded())
+    np.testing.assert_allclose(found.values, sorted(largest, reverse=True), rtol=1e-7)
+    trace = ggn_trace if matrix == "ggn" else hessian_trace
+    estimate = trace(*case.arguments, samples=300, generator=seeded())
+    assert abs(estimate.mean - float(full.trace())) < 4 * estimate.standard_error
 
 
 @every_net

@@ -296,6 +296,10 @@ def test_an_unknown_preset_is_refused_with_the_nearest_name() -> None:
         ({"steps": 11}, "12 steps, over this server's budget of 11: lower train.steps"),
         ({"seeds": 1}, "2 seeds, over this server's budget of 1: lower seeds"),
         ({"parameters": 41}, "42 parameters, over this server's budget of 41: lower model"),
+        (
+            {"activations": 383},
+            "384 activations in a step of dropout-6.mask-noise.*lower train.batch_size, model or k",
+        ),
         ({"seed_steps": 215}, "216 steps × seeds × masks over all arms.*lower train.steps, seeds or arms"),
     ],
 )
