@@ -188,7 +188,7 @@ class ModuleNetwork(Network):
             raise ValueError(
                 "Under autocast the terms lose the digits that they consist of: leave torch.autocast for this call."
             )
-        if not bool(z.isfinite().all()):
+        if not _finite(z):
             raise ValueError(
                 f"{int((~z.isfinite()).sum())} of {z.numel()} logits are not finite: {LOOK_FOR}."
             )
@@ -214,6 +214,11 @@ class ModuleNetwork(Network):
         return None
 
 
+def _finite(numbers: Tensor) -> bool:
+    """Whether all are: the extremes of others are not. One look at the device."""
+    return not numbers.numel() or bool(torch.stack(numbers.detach().aminmax()).isfinite().all())
+
+
 class _Calls:
     """Every dropout call of the first pass has to come again in a later one, and no other."""
 
@@ -223,7 +228,7 @@ class _Calls:
 
     def __call__(self, h: Tensor, called: DropoutSite) -> Tensor:
         if self.first:
-            if not bool(h.isfinite().all()):
+            if not _finite(h):
                 raise ValueError(f"Activations at {called.name} are not finite: {LOOK_FOR}.")
             self.sites[called.name] = called
             return self.at_site(h, called)

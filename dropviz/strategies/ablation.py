@@ -22,6 +22,7 @@ class Ablation(Strategy):
 
     pattern: ClassVar[str] = r"explicit-(?P<instead>identity|loss-jacobian|argmax)"
     examples: ClassVar[tuple[str, ...]] = ("explicit-identity", "explicit-loss-jacobian", "explicit-argmax")
+    place: ClassVar[int] = 40
 
     instead: str
 

@@ -33,6 +33,7 @@ class Dropout(Strategy):
         "dropout-8+mask-noise",
         "dropout-8+analytic-noise",
     )
+    place: ClassVar[int] = 20
 
     k: int = 1
     noise: str | None = None

@@ -19,6 +19,7 @@ class Gaussian(Strategy):
 
     pattern: ClassVar[str] = "gaussian"
     examples: ClassVar[tuple[str, ...]] = ("gaussian",)
+    place: ClassVar[int] = 60
     name: ClassVar[str] = "gaussian"
 
     @classmethod

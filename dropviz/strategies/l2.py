@@ -19,6 +19,7 @@ class L2(Strategy):
 
     pattern: ClassVar[str] = "l2"
     examples: ClassVar[tuple[str, ...]] = ("l2",)
+    place: ClassVar[int] = 70
     name: ClassVar[str] = "l2"
 
     @classmethod

@@ -19,6 +19,7 @@ class Linearized(Strategy):
 
     pattern: ClassVar[str] = "linearized"
     examples: ClassVar[tuple[str, ...]] = ("linearized",)
+    place: ClassVar[int] = 50
     name: ClassVar[str] = "linearized"
 
     @classmethod

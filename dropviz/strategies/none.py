@@ -19,6 +19,7 @@ class NoDropout(Strategy):
 
     pattern: ClassVar[str] = "none"
     examples: ClassVar[tuple[str, ...]] = ("none",)
+    place: ClassVar[int] = 10
     name: ClassVar[str] = "none"
 
     @classmethod

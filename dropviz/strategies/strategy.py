@@ -24,6 +24,7 @@ class Strategy:
 
     pattern: ClassVar[str]
     examples: ClassVar[tuple[str, ...]]
+    place: ClassVar[int] = 100  # among the families, in menus and messages
 
     @classmethod
     @abstractmethod
@@ -65,8 +66,8 @@ class Strategy:
 
 
 def families() -> list[type[Strategy]]:
-    """Every strategy family: the classes that the modules of this folder define."""
-    return classes_of("dropviz.strategies", Strategy)
+    """Every strategy family: the classes that the modules of this folder define, in order of their places."""
+    return sorted(classes_of("dropviz.strategies", Strategy), key=lambda family: family.place)
 
 
 def examples() -> list[str]:

@@ -19,6 +19,7 @@ class AnalyticSurrogate(Strategy):
 
     pattern: ClassVar[str] = r"(?P<explicit>explicit)?(?(explicit)(?P<both>\+implicit)?|implicit)"
     examples: ClassVar[tuple[str, ...]] = ("explicit", "implicit", "explicit+implicit")
+    place: ClassVar[int] = 30
 
     explicit: bool
     implicit: bool

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from dropviz.experiment import preset
+from dropviz.strategies import examples
 from tests.browser.served import ROOT, Served, launch, serving
 
 README_PICTURE = ROOT / "docs" / "images" / "lab.png"
@@ -64,9 +66,10 @@ EXPERIMENTS: dict[str, list[str]] = {
     "done": [],
     "moons": ["data=two-moons", "model.widths=[64,64]", "train.steps=600"],
     "one-seed": ["seeds=1", "data=breast-cancer"],
+    "every-arm": [f"arms={json.dumps(examples())}", "seeds=4", "train.clip=1.0", "train.schedule=cosine"],
     "failed": ["train.learning_rate=1e6", "model.widths=[128,128]", 'arms=["none"]'],
 }
-ENDS = {"done": "Done.", "moons": "Done.", "one-seed": "Done.", "failed": "not finite"}
+ENDS = {"done": "Done.", "moons": "Done.", "one-seed": "Done.", "every-arm": "Done.", "failed": "not finite"}
 
 
 def take(
