@@ -26,7 +26,7 @@ def surrogate_loss(
     estimator: Estimator = "auto",
     hessian: Hessian = "differentiated",
     samples: int = 1,
-    shared_tangent: bool = False,
+    shared_tangent: bool | None = None,
     weight: Tensor | None = None,
     ignore_index: int = IGNORED,
     forward: Forward | None = None,
@@ -39,8 +39,8 @@ def surrogate_loss(
         loss, estimator, hessian, samples, weight, forward, generator: See ``explicit_regularizer``.
         explicit: λ; 1 is the theory. 0 leaves the term out.
         implicit: μ; 1 is the theory. 0 leaves the term out.
-        shared_tangent: Take both terms from one ż = Jη: cheaper, with a noisier explicit gradient. ``estimator`` and
-            ``samples`` play no part then.
+        shared_tangent: Take both terms from one ż = Jη: cheaper, with a noisier explicit gradient; ``estimator`` and
+            ``samples`` play no part then. By default where both terms are on and neither of these two was chosen.
         ignore_index: Label of rows that do not count.
 
     Returns:
@@ -56,6 +56,8 @@ def surrogate_loss(
     asked = ModuleNetwork(
         model, x, y, loss=loss, weight=weight, ignore_index=ignore_index, forward=forward, generator=generator
     )
+    if shared_tangent is None:
+        shared_tangent = estimator == "auto" and samples == 1
     choices = Choices(estimator=estimator, hessian=hessian, samples=samples, shared_tangent=shared_tangent)
     return _scalars(
         regularizers.surrogate_loss(asked, asked.draws, choices, explicit=explicit, implicit=implicit)

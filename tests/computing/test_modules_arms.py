@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dropviz.modules import (
     dropout_loss,
+    explicit_regularizer,
     implicit_noise,
     mask_noise,
     noise_covariance_trace,
@@ -283,3 +284,19 @@ def test_training_by_the_surrogate_lowers_it() -> None:
         surrogate_loss(twin.model, twin.x, twin.y, generator=random).total.backward()
         optimizer.step()
     assert value() < before - 0.3
+
+
+def test_both_terms_share_a_tangent_unless_an_estimator_is_chosen_or_one_term_is_off() -> None:
+    net, model = perceptron()
+
+    def terms(**choices: Any) -> list[Tensor | None]:
+        found = surrogate_loss(model, net.x, net.y, generator=seeded(), **choices)
+        return [found.explicit, found.implicit]
+
+    torch.testing.assert_close(terms(), terms(shared_tangent=True))
+    exact = explicit_regularizer(model, net.x, estimator="exact")
+    torch.testing.assert_close(terms(estimator="exact")[0], exact)
+    assert not torch.allclose(terms()[0], exact)
+    separate = explicit_regularizer(model, net.x, generator=seeded())
+    torch.testing.assert_close(terms(implicit=0.0), [separate, None])
+    torch.testing.assert_close(terms(shared_tangent=False)[0], separate)
