@@ -25,7 +25,7 @@ Verdict = Literal["dropout gains", "dropout costs", "no gain to explain", "anecd
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimate:
+class Interval:
     """A number and its 95 % interval; the bounds are None below three seeds."""
 
     estimate: float
@@ -41,7 +41,7 @@ class Estimate:
 class MaskNoiseCheck:
     """Whether mask noise returns dropout-k to dropout: the paired difference, and is its interval in ± margin?"""
 
-    difference: Estimate
+    difference: Interval
     margin: float
     equivalent: bool | None
 
@@ -68,10 +68,10 @@ class Decomposition:
     metric: str
     k: int | None = None
     n: int = 0
-    gain: Estimate | None = None
-    explicit_share: Estimate | None = None
-    implicit_share: Estimate | None = None
-    faithfulness: Estimate | None = None
+    gain: Interval | None = None
+    explicit_share: Interval | None = None
+    implicit_share: Interval | None = None
+    faithfulness: Interval | None = None
     mask_noise: MaskNoiseCheck | None = None
     verdict: Verdict = "incomplete"
 
@@ -79,7 +79,7 @@ class Decomposition:
         """As it stands in summary.json."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {
-            name: value.to_table() if isinstance(value, Estimate | MaskNoiseCheck) else value
+            name: value.to_table() if isinstance(value, Interval | MaskNoiseCheck) else value
             for name, value in values.items()
         }
 
@@ -89,20 +89,20 @@ def quantile(n: int) -> float:
     return float(stdtrit(n - 1, 0.5 + LEVEL / 2))
 
 
-def mean_interval(values: Sequence[float] | np.ndarray) -> Estimate:
+def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
     """The mean of independent values with its t interval."""
     values = np.asarray(values, dtype=np.float64)
     mean = float(values.mean())
     if len(values) < FEWEST_SEEDS:
-        return Estimate(estimate=mean)
+        return Interval(estimate=mean)
     with np.errstate(invalid="ignore"):  # the spread of infinite values is no number
         half = quantile(len(values)) * float(values.std(ddof=1)) / math.sqrt(len(values))
-    return Estimate(estimate=mean, lower=mean - half, upper=mean + half)
+    return Interval(estimate=mean, lower=mean - half, upper=mean + half)
 
 
 def ratio_interval(
     numerator: Sequence[float] | np.ndarray, denominator: Sequence[float] | np.ndarray
-) -> Estimate:
+) -> Interval:
     """The ratio of two means over the same seeds, with Fieller's interval (Fieller 1954).
 
     The interval holds every r for which the mean of numerator − r · denominator does not differ from 0. It is bounded
@@ -115,15 +115,15 @@ def ratio_interval(
     n, mean_a, mean_b = len(a), float(a.mean()), float(b.mean())
     estimate = mean_a / mean_b
     if n < FEWEST_SEEDS:
-        return Estimate(estimate=estimate)
+        return Interval(estimate=estimate)
     covariance = np.cov(a, b) * quantile(n) ** 2 / n
     (aa, ab), (_, bb) = covariance.tolist()
     # (mean_a − r mean_b)² ≤ aa − 2 r ab + r² bb: a quadratic in r
     square, linear, constant = mean_b**2 - bb, mean_a * mean_b - ab, mean_a**2 - aa
     if square <= 0:
-        return Estimate(estimate=estimate)
+        return Interval(estimate=estimate)
     half = math.sqrt(max(0.0, linear**2 - square * constant))
-    return Estimate(estimate=estimate, lower=(linear - half) / square, upper=(linear + half) / square)
+    return Interval(estimate=estimate, lower=(linear - half) / square, upper=(linear + half) / square)
 
 
 def decompose(values: Mapping[str, Seeds], metric: str) -> Decomposition:
@@ -154,7 +154,7 @@ def decompose(values: Mapping[str, Seeds], metric: str) -> Decomposition:
     if not math.isfinite(gain.estimate):
         return Decomposition(metric=metric, k=k, n=len(seeds))
     verdict = _verdict(gain)
-    shares: dict[str, Estimate] = {}
+    shares: dict[str, Interval] = {}
     if verdict in ("dropout gains", "anecdote") and gain.estimate > 0:
         shares = _shares(gains, over_none(f"dropout-{k}"), over_none("explicit+implicit"))
     return Decomposition(
@@ -168,7 +168,7 @@ def decompose(values: Mapping[str, Seeds], metric: str) -> Decomposition:
     )
 
 
-def _verdict(gain: Estimate) -> Verdict:
+def _verdict(gain: Interval) -> Verdict:
     if gain.lower is None or gain.upper is None:
         return "anecdote"
     if gain.lower <= 0 <= gain.upper:
@@ -178,13 +178,13 @@ def _verdict(gain: Estimate) -> Verdict:
 
 def _shares(
     gains: np.ndarray, explicit: np.ndarray | None, formulas: np.ndarray | None
-) -> dict[str, Estimate]:
+) -> dict[str, Interval]:
     shares = {}
     if explicit is not None:
         share = ratio_interval(explicit, gains)
         lower, upper = (None if bound is None else 1 - bound for bound in (share.upper, share.lower))
         shares["explicit_share"] = share
-        shares["implicit_share"] = Estimate(estimate=1 - share.estimate, lower=lower, upper=upper)
+        shares["implicit_share"] = Interval(estimate=1 - share.estimate, lower=lower, upper=upper)
     if formulas is not None:
         shares["faithfulness"] = ratio_interval(formulas, gains)
     return shares

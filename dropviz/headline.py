@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dropviz.analysis import FEWEST_SEEDS, Decomposition, Estimate
+from dropviz.analysis import FEWEST_SEEDS, Decomposition, Interval
 from dropviz.experiment import ExperimentSpec, surrogate_choices
 
 
@@ -72,7 +72,7 @@ def _share_parts(d: Decomposition) -> tuple[tuple[str, bool], ...]:
     )
 
 
-def _rest(explicit: Estimate) -> str:
+def _rest(explicit: Interval) -> str:
     return " of it, the implicit for the rest" if explicit.estimate <= 1 else " of it, the implicit for none"
 
 
@@ -125,18 +125,18 @@ def _amount(value: float, unit: _Unit) -> str:
     return f"{unit.factor * value:.{unit.digits}f}".replace("-", "−")
 
 
-def _bracket(one: Estimate, unit: _Unit) -> str:
+def _bracket(one: Interval, unit: _Unit) -> str:
     if one.lower is None or one.upper is None:
         return ""
     return f" [{_amount(one.lower, unit)}, {_amount(one.upper, unit)}]"
 
 
-def _reversed(one: Estimate) -> Estimate:
+def _reversed(one: Interval) -> Interval:
     """A loss as a cost: the same with its sign changed."""
     lower, upper = (None if bound is None else -bound for bound in (one.upper, one.lower))
-    return Estimate(estimate=-one.estimate, lower=lower, upper=upper)
+    return Interval(estimate=-one.estimate, lower=lower, upper=upper)
 
 
-def _percent(one: Estimate) -> str:
+def _percent(one: Interval) -> str:
     unit = _Unit(100, 0, "%")
     return f"{_amount(one.estimate, unit)} %{_bracket(one, unit)}"

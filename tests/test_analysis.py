@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from dropviz.analysis import Decomposition, Estimate, decompose, mean_interval, ratio_interval
+from dropviz.analysis import Decomposition, Interval, decompose, mean_interval, ratio_interval
 
 ACCURACY = "test/accuracy"
 SEEDS = range(8)
@@ -58,14 +58,14 @@ def slow_fieller(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     return edge(-1), edge(1)
 
 
-def bounds(estimate: Estimate | None) -> tuple[float, float]:
+def bounds(estimate: Interval | None) -> tuple[float, float]:
     assert estimate is not None
     assert estimate.lower is not None
     assert estimate.upper is not None
     return estimate.lower, estimate.upper
 
 
-def known(estimate: Estimate | None) -> Estimate:
+def known(estimate: Interval | None) -> Interval:
     assert estimate is not None
     return estimate
 

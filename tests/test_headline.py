@@ -6,25 +6,25 @@ from dataclasses import replace
 
 import pytest
 
-from dropviz.analysis import Decomposition, Estimate, MaskNoiseCheck, decompose
+from dropviz.analysis import Decomposition, Interval, MaskNoiseCheck, decompose
 from dropviz.experiment import preset
 from dropviz.headline import headline as sentence_of
 from tests.test_analysis import ACCURACY, Values, arm, gaining
 
 SPEC = preset("noisy-digits")
-SHARE = Estimate(estimate=0.81, lower=0.74, upper=0.88)
-FORMULAS = Estimate(estimate=0.92, lower=0.80, upper=1.04)
+SHARE = Interval(estimate=0.81, lower=0.74, upper=0.88)
+FORMULAS = Interval(estimate=0.92, lower=0.80, upper=1.04)
 
 
-def decomposition(gain: Estimate, verdict: str, **more: object) -> Decomposition:
+def decomposition(gain: Interval, verdict: str, **more: object) -> Decomposition:
     values: dict[str, object] = {"metric": ACCURACY, "k": 8, "n": 8} | more
     return Decomposition(gain=gain, verdict=verdict, **values)  # type: ignore[arg-type]
 
 
-def gain(estimate: float, half: float | None = None) -> Estimate:
+def gain(estimate: float, half: float | None = None) -> Interval:
     if half is None:
-        return Estimate(estimate=estimate)
-    return Estimate(estimate=estimate, lower=estimate - half, upper=estimate + half)
+        return Interval(estimate=estimate)
+    return Interval(estimate=estimate, lower=estimate - half, upper=estimate + half)
 
 
 GAINS = decomposition(gain(0.083, 0.006), "dropout gains")
@@ -41,7 +41,7 @@ SENTENCES = [
         f"{OPENING}{EXPLAINED}; the formulas reproduce 92 % [80, 104] of it.",
     ),
     (
-        replace(GAINS, explicit_share=Estimate(estimate=1.03, lower=0.98, upper=1.08)),
+        replace(GAINS, explicit_share=Interval(estimate=1.03, lower=0.98, upper=1.08)),
         f"{OPENING} The explicit effect accounts for 103 % [98, 108] of it, the implicit for none.",
     ),
     (
@@ -54,7 +54,7 @@ SENTENCES = [
         " There is no gain to explain.",
     ),
     (
-        decomposition(gain(0.05), "anecdote", n=1, explicit_share=Estimate(estimate=0.5)),
+        decomposition(gain(0.05), "anecdote", n=1, explicit_share=Interval(estimate=0.5)),
         "Here dropout gains 5.0 points of test accuracy. The explicit effect accounts for 50 % of it, the implicit"
         " for the rest.",
     ),
