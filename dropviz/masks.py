@@ -143,7 +143,7 @@ def factors(p: float) -> Callable[[Tensor], Tensor]:
 
 def signs(fractions: Tensor) -> Tensor:
     """Fractions → ±1, each with probability ½."""
-    return (fractions >= 0).to(torch.float32).mul_(2).sub_(1)
+    return (fractions >> 15).bitwise_or_(1).to(torch.float32)  # of negative ones: −1; of others: 0 | 1
 
 
 def uniforms(fractions: Tensor) -> Tensor:

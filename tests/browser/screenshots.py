@@ -86,7 +86,8 @@ def take(
     context = browser.new_context(viewport=size, **look)
     page = context.new_page()
     page.goto(served.url + path)
-    expect(page.get_by_text(until).first).to_be_visible(timeout=120_000)
+    text = page.get_by_text(until, exact=until == "Done.")  # and not "9 of 14 arms done."
+    expect(text.first).to_be_visible(timeout=120_000)
     page.wait_for_timeout(SETTLE)
     page.screenshot(path=to)
     context.close()
