@@ -85,6 +85,10 @@ def discovering(model: nn.Module, behaviour: ModuleBehaviour, *, twice: bool = F
         ValueError: See ``dropout_sites``.
     """
     named, path = type(model).__name__, _Paths(model).current
+    if named == "OptimizedModule":
+        raise ValueError(
+            "The model is compiled, so that its calls cannot be seen: give the module that torch.compile was given."
+        )
     with same_random_numbers(named), unchanged(model), SiteMode(behaviour, path, twice=twice) as mode:
         yield mode
 
@@ -109,7 +113,9 @@ class SiteMode(TorchFunctionMode):
         super().__init__()
         self.behaviour, self.path, self.twice = behaviour, path, twice
         self.calls: Counter[str] = Counter()
-        self.linear: list[Tensor] = []  # of the latest linear map: its input, weight and output
+        self.linear: list[
+            Tensor
+        ] = []  # of the latest linear map: its input, weight, bias if it has one, and output
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -143,7 +149,7 @@ class SiteMode(TorchFunctionMode):
 
     def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         output = functional.linear(input, weight, bias)
-        self.linear = [input, weight, output]
+        self.linear = [input, weight, *([] if bias is None else [bias]), output]
         return output
 
     def at_site(self, h: Tensor, p: float, kind: str, mask_shape: Sequence[int], suffix: str = "") -> Tensor:

@@ -38,7 +38,7 @@ class OwnLoss(Loss):
             raise ValueError(
                 f"{self.name}.{method} gave {shape_of(found)} for logits {tuple(z.shape)}: it has to be {wanted}."
             )
-        return found
+        return found.to(z)
 
 
 def read_loss(loss: Any) -> Loss:

@@ -3,7 +3,9 @@
 Losses: by name (``cross_entropy``, ``half_squared_error``, ``binary_cross_entropy``) or as an object, see
 ``losses.read_loss``; summed over outputs, mean over all rows of the logits (examples, or examples and time steps).
 ``weight`` gives the rows other weights in that mean, 0 for padding; with class labels, rows labelled ``ignore_index``
-have weight 0. Nothing of the model changes, and no global random state is read or written.
+have weight 0. Nothing of the model changes but what its own forward pass writes into parameters (``nn.Embedding(max_norm=…)``) or
+attributes; the input is copied for each pass; no global random state is read or written. One call at a time on one model, and no
+other thread that draws from torch's global generator meanwhile.
 """
 
 from dropviz.modules.explicit import explicit_regularizer, measure_explicit_regularizer, second_order_term

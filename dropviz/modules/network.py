@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from dropviz.losses import IGNORED, read_loss
 from dropviz.masks import Multiply, SiteBehaviour, Watch
@@ -30,9 +31,18 @@ class SharedWatch(Watch):
         self.passed: dict[str, Tensor] = {}
 
     def at(self, h: Tensor, site: DropoutSite) -> Tensor:
-        """A copy of the view, as the module may write into what it gets."""
-        self.sites[site.name], self.passed[site.name] = site, self(h, site.name).clone()
-        return self.passed[site.name]
+        """A copy of the view, as the module may write into what it gets.
+
+        Raises:
+            ValueError: No derivative is taken here.
+        """
+        passed = self(h, site.name).clone()
+        if not passed.requires_grad:
+            raise ValueError(
+                f"{site.name} drops where no derivative is taken: take out no_grad() and inference_mode()."
+            )
+        self.sites[site.name], self.passed[site.name] = site, passed
+        return passed
 
     def slope(self, site: str, gradient: Tensor) -> Tensor:
         """Summed over the units that share a coordinate of ε."""
@@ -86,18 +96,18 @@ class ModuleNetwork(Network):
         self.linear_output: tuple[str, Tensor, Tensor] | None = None
         place = next(model.parameters(), torch.empty(0)).device
         self.draws = ModuleDraws(self.sites, place, generator)
-        super().__init__(
-            forward=self._forward,
-            y=torch.zeros(1, 0, dtype=torch.long),
-            variances={},
-            loss=read_loss(loss),
-            watch=SharedWatch,
-            by_row=False,
-            passes=lambda z, watch: passes(self._positions(z.device), z, watch),
-            output=lambda watch: self.linear_output,
-        )
+        self.y, self.variances = torch.zeros(1, 0, dtype=torch.long), {}
+        self.loss, self.watch, self.by_row = read_loss(loss), SharedWatch, False
 
-    def _forward(self, behaviour: SiteBehaviour) -> Tensor:
+    def passes(self, z: Tensor, watch: Watch) -> Tensor:
+        """See ``sharing.passes``."""
+        return passes(self._positions(z.device), z, watch)
+
+    def output(self, watch: Watch) -> tuple[str, Tensor, Tensor] | None:
+        """Of the pass under ``watch``."""
+        return self.linear_output
+
+    def forward(self, behaviour: SiteBehaviour) -> Tensor:
         """Logits (1, N, C) under a behaviour; (1, R·N, C) under R masks, by R passes."""
         if isinstance(behaviour, Multiply):
             factors: Any = behaviour.factors
@@ -106,20 +116,22 @@ class ModuleNetwork(Network):
                 dim=1,
             )
         if isinstance(behaviour, SharedWatch):
-            z = self._run(behaviour.at, behaviour)
+            z = self._run(behaviour.at, behaviour, twice=True)
             if not z.requires_grad:
                 raise ValueError(
                     "The logits do not depend on any dropout that can be differentiated: take out detach(), no_grad() and inference_mode()."
                 )
             return z
-        return self._run(lambda h, site: h)
+        return self._run(lambda h, site: h, twice=torch.is_grad_enabled())
 
-    def _run(self, at_site: ModuleBehaviour, watch: SharedWatch | None = None) -> Tensor:
+    def _run(
+        self, at_site: ModuleBehaviour, watch: SharedWatch | None = None, *, twice: bool = False
+    ) -> Tensor:
         first = not self.started
         calls = _Calls(self.sites, at_site, first=first)
-        twice = watch is not None or not self.dropout
+        x = tree_map_only(Tensor, torch.clone, self.x)  # which the model may write into
         with (discovering if first else repeating)(self.model, calls, twice=twice) as mode:
-            found = self.call(self.model, self.x)
+            found = self.call(self.model, x)
         calls.end()
         self._check_sites()
         logits = self._logits(found)
@@ -127,7 +139,7 @@ class ModuleNetwork(Network):
             self._start(logits)
         z = logits.reshape(1, -1, logits.shape[-1])
         z = z if self.kept is None else z[:, self.kept]
-        if watch is not None:
+        if watch is not None and z.requires_grad:
             self.linear_output = self._output(watch, mode.linear, found)
         return z
 
@@ -203,8 +215,13 @@ class ModuleNetwork(Network):
     def _output(
         self, watch: SharedWatch, linear: list[Tensor], found: Any
     ) -> tuple[str, Tensor, Tensor] | None:
-        """The site whose units go into the linear map that gives the logits, if there is one: z = hA + b."""
-        if not linear or linear[2] is not found or found._version:  # written into: no longer linear
+        """The site whose units go into the linear map that gives the logits, if there is one: z = hA + b.
+
+        A and b have to be given, not computed: what is computed may depend on ε.
+        """
+        if not linear or linear[-1] is not found or found._version:  # written into: no longer linear
+            return None
+        if linear[1].ndim != 2 or not all(given.is_leaf for given in linear[1:-1]):
             return None
         for name, passed in watch.passed.items():
             site = watch.sites[name]

@@ -154,7 +154,8 @@ def surrogate_loss(
     """
     known_hessian(choices.hessian)
     estimator = choices.estimator.replace("-", "_")
-    if explicit and ablation is None and estimator == "exact" and network.by_row:
+    shared = choices.shared_tangent and explicit and implicit and ablation is None
+    if explicit and ablation is None and estimator == "exact" and network.by_row and not shared:
         z, jacobians = site_jacobians(network, hessian_of)
         shares = exact_shares(network, z, jacobians, hessian=choices.hessian, loss=hessian_of)
         penalty: Tensor | None = _sum(shares)
@@ -162,7 +163,7 @@ def surrogate_loss(
         return _terms(network, z, explicit, penalty, implicit, noise)
     watch = network.watch()
     z = network.forward(watch)
-    if choices.shared_tangent and explicit and implicit and ablation is None:
+    if shared:
         penalty, noise = _from_one_tangent(network, z, watch, draws, choices, hessian_of or network.loss)
         return _terms(network, z, explicit, penalty, implicit, noise)
     penalty = noise = None

@@ -150,6 +150,17 @@ def test_an_arm_knows_which_choices_have_a_say_in_it(name: str, choices: set[str
     assert choices <= set(SurrogateChoices.model_fields)
 
 
+def test_a_shared_tangent_takes_the_place_of_any_estimator() -> None:
+    net = tiny(rows=3)
+    network, leaves = net.network(dtype=torch.float32)
+
+    def step(estimator: str) -> Tensor:
+        choices = SurrogateChoices(estimator=estimator, shared_tangent=True)
+        return gradients(strategy("explicit+implicit").objective(network, net.draws(), choices).total, leaves)
+
+    torch.testing.assert_close(step("exact"), step("root-hessian"), rtol=0, atol=0)
+
+
 @every_example
 def test_changing_a_choice_changes_the_step_of_exactly_the_arms_in_which_it_has_a_say(name: str) -> None:
     net = tiny(rows=3)
