@@ -21,7 +21,8 @@ def arm_cost(spec: ExperimentSpec, arm: str) -> float:
     Every mask is a replica of the minibatch; exact surrogates take a pass a class, sampled ones two or three.
     """
     chosen = strategy(arm)
-    if "estimator" in chosen.choices and surrogate_choices(spec).estimator == "exact":
+    shared = "shared_tangent" in chosen.choices and spec.surrogate.shared_tangent
+    if "estimator" in chosen.choices and surrogate_choices(spec).estimator == "exact" and not shared:
         return 1.3 * spec.data.classes
     return (3.0 if chosen.second_order else 1.0) + 0.8 * chosen.replicas
 
