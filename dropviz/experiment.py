@@ -333,8 +333,9 @@ def surrogate_choices(spec: ExperimentSpec) -> SurrogateChoices:
     chosen, classes = spec.surrogate, spec.data.classes
     parameters = spec.model.parameter_count(spec.data.features, classes)
     cost = spec.train.batch_size * (classes - 1) * parameters
-    if chosen.estimator == "auto" and classes <= MOST_CLASSES and cost <= AFFORDABLE:
-        return chosen.model_copy(update={"estimator": "exact"})
+    affordable = classes <= MOST_CLASSES and cost <= AFFORDABLE
+    if chosen.estimator == "exact" or (chosen.estimator == "auto" and affordable):
+        return chosen.model_copy(update={"estimator": "exact", "samples": 1})  # there is nothing to average
     return chosen
 
 
