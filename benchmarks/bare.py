@@ -30,7 +30,10 @@ class BareLoop:
         batch_size: int,
         learning_rate: float,
     ) -> None:
-        self.data = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        self.data = {
+            name: torch.from_numpy(array).flatten(1) if array.ndim > 1 else torch.from_numpy(array)
+            for name, array in arrays.items()
+        }
         self.x, self.y, self.batch_size = self.data["x_train"], self.data["y_train"], batch_size
         self.network = _network(sizes, p)
         self.criterion = nn.CrossEntropyLoss()

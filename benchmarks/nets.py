@@ -18,7 +18,7 @@ def bare_loop(spec: ExperimentSpec, seed: int, *, dropout: bool) -> BareLoop:
     assert isinstance(spec.model, Mlp)
     return BareLoop(
         vars(spec.data.load(seed)),
-        [spec.data.features, *spec.model.widths, spec.data.classes],
+        [spec.data.task.inputs, *spec.model.widths, spec.data.task.outputs],
         p=spec.p if dropout else 0.0,
         batch_size=spec.train.batch_size,
         learning_rate=spec.train.learning_rate,

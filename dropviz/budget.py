@@ -44,12 +44,21 @@ MOST_SEEDS_TOGETHER = 16
 
 def activations(spec: ExperimentSpec, arm: str) -> int:
     """Numbers that one step of one seed holds at least: the masks of a step are replicas of its minibatch, side by side."""
-    units = spec.model.units(spec.data.features, spec.data.classes)
-    return max(1, strategy(arm).replicas) * spec.train.batch_size * units
+    return max(1, strategy(arm).replicas) * rows(spec) * spec.model.units(spec.data.task)
+
+
+def rows(spec: ExperimentSpec) -> int:
+    """Examples of a step, or tokens."""
+    return spec.train.batch_size * (spec.language.segment if spec.data.task.kind == "language" else 1)
 
 
 def seeds_together(spec: ExperimentSpec, arm: str) -> int:
-    """Seeds that one program may stack: so many that a step holds no more than one seed may, and 16 at most."""
+    """Seeds that one program may stack: so many that a step holds no more than one seed may, and 16 at most.
+
+    Seeds that stop early do so each at a step of its own, so they train one by one.
+    """
+    if spec.train.patience:
+        return 1
     fit = Budget().activations // activations(spec, arm)
     return max(1, min(MOST_SEEDS_TOGETHER, fit))
 
@@ -61,7 +70,7 @@ def check_budget(spec: ExperimentSpec, budget: Budget | None = None) -> None:
         SpecError: Names the amount, the limit and the setting to lower.
     """
     budget = budget or Budget.from_environment()
-    width = spec.model.parameter_count(spec.data.features, spec.data.classes)
+    width = spec.model.parameter_count(spec.data.task)
     most = max(spec.arms, key=lambda arm: strategy(arm).replicas)
     amounts = [
         ("train.steps", spec.train.steps, budget.steps, "steps"),

@@ -4,12 +4,16 @@ Dropout at a site replaces h by h ⊙ (1 + ε), with ε = −1 with probability 
 E ε = 0 and Var ε = p/(1 − p). A network calls ``behaviour(h, site)`` at each site; the behaviours of this
 module leave h alone, multiply it by drawn masks, or make it a place to differentiate at.
 
-Shapes: S seeds, R replicas (independent mask draws), B rows of a minibatch, W units of a site.
+Most sites have an ε for every number of h. Those that share one along some axes of h say so with ``shared``: a locked
+mask along time, channel dropout along an image, embedding dropout along the numbers of a word. What is dropped may also be
+a ``weight``, with one mask for the whole minibatch: weight drop, embedding dropout.
+
+Shapes: S seeds, R replicas (independent mask draws), B examples of a minibatch, W units of a site.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import sqrt
 from typing import Protocol
 
@@ -20,9 +24,22 @@ from torch import Tensor
 from dropviz.losses import OutputNumbers
 from dropviz.streams import MOST_STEPS, BitStreams
 
-SiteBehaviour = Callable[[Tensor, str], Tensor]
-
 LEVELS = 2**16  # a 16-bit fraction decides about a unit, so p is a multiple of 1/65,536
+
+
+class SiteBehaviour(Protocol):
+    """What happens at a dropout site."""
+
+    def __call__(self, h: Tensor, site: str, *, shared: tuple[int, ...] = (), weight: bool = False) -> Tensor:
+        """h ⊙ (1 + ε).
+
+        Args:
+            h: (S, examples, …), or with ``weight`` a parameter (S, …).
+            site: Its name.
+            shared: Axes of h along which there is one ε.
+            weight: Whether h is a parameter, so that its ε is one for all examples.
+        """
+        ...
 
 
 def rounded(p: float) -> float:
@@ -36,24 +53,37 @@ def variance(p: float) -> float:
     return p / (1 - p)
 
 
-def keep_all(h: Tensor, site: str) -> Tensor:
+def keep_all(h: Tensor, site: str, *, shared: tuple[int, ...] = (), weight: bool = False) -> Tensor:
     """ε = 0: the plain network."""
     return h
 
 
+class Only:
+    """A behaviour at some sites; the others keep all."""
+
+    def __init__(self, behaviour: SiteBehaviour, sites: Iterable[str]) -> None:
+        self.behaviour, self.sites = behaviour, frozenset(sites)
+
+    def __call__(self, h: Tensor, site: str, *, shared: tuple[int, ...] = (), weight: bool = False) -> Tensor:
+        """As the behaviour has it, or h itself."""
+        return self.behaviour(h, site, shared=shared, weight=weight) if site in self.sites else h
+
+
 class Multiply:
-    """ε as drawn: h ⊙ factor, for factors (S, R, B, W) by site.
+    """ε as drawn: h ⊙ factor, for factors (S, R, B, …) by site, or (S, R, …) of a weight, of size 1 on shared axes.
 
     Before the first site the R replicas are the same, so that part of the network runs once on B rows; the
-    first site spreads it to R·B rows, replica by replica.
+    first site spreads it to R·B rows, replica by replica. A weight becomes R weights, in the place of seeds: (S·R, …).
     """
 
-    def __init__(self, factors: Mapping[str, Tensor]) -> None:
-        self.factors = factors
+    def __init__(self, factors: Mapping[str, Tensor], replicas: int = 1) -> None:
+        self.factors, self.replicas = factors, replicas
 
-    def __call__(self, h: Tensor, site: str) -> Tensor:
-        """(S, B or R·B, W) → (S, R·B, W)."""
+    def __call__(self, h: Tensor, site: str, *, shared: tuple[int, ...] = (), weight: bool = False) -> Tensor:
+        """(S, B or R·B, …) → (S, R·B, …); of a weight (S, …) → (S·R, …)."""
         factor = self.factors[site]
+        if weight:
+            return (h.unsqueeze(1) * factor).flatten(0, 1)
         if h.shape[1] == factor.shape[2]:
             return (h.unsqueeze(1) * factor).flatten(1, 2)
         return h * factor.flatten(1, 2)
@@ -69,18 +99,23 @@ class Watch:
     def __init__(self) -> None:
         self.before: dict[str, Tensor] = {}
         self.views: dict[str, Tensor] = {}
+        self.shared: dict[str, tuple[int, ...]] = {}
 
-    def __call__(self, h: Tensor, site: str) -> Tensor:
+    def __call__(self, h: Tensor, site: str, *, shared: tuple[int, ...] = (), weight: bool = False) -> Tensor:
         """Record h and a view of it, and pass that on."""
         view = h.view_as(h)
         if not view.requires_grad:
             view = view.detach().requires_grad_()
         self.before[site], self.views[site] = h, view
+        self.shared[site] = tuple(
+            axis - h.ndim for axis in shared
+        )  # from the end: a gradient may have more axes
         return view
 
     def slope(self, site: str, gradient: Tensor) -> Tensor:
-        """The derivative in ε of that site, from the one in its view."""
-        return gradient * self.before[site]
+        """The derivative in ε of that site, from the one in its view; of size 1 on shared axes."""
+        product, shared = gradient * self.before[site], self.shared[site]
+        return product.sum(shared, keepdim=True) if shared else product
 
     def moved(self, site: str, epsilon: Tensor) -> Tensor:
         """How far ε moves what the site passes on: h ⊙ ε, in the shape of the view."""
@@ -88,15 +123,29 @@ class Watch:
 
 
 class Record:
-    """ε = 0, writing down the shape of one row at each site."""
+    """ε = 0, writing down the shape of ε at each site.
+
+    ``shapes``: of one seed, the examples first, of size 1 on shared axes. ``weights``: the sites that drop a parameter.
+    """
 
     def __init__(self) -> None:
         self.shapes: dict[str, tuple[int, ...]] = {}
+        self.weights: set[str] = set()
 
-    def __call__(self, h: Tensor, site: str) -> Tensor:
-        """Note the shape (B, …) without the seed axis."""
-        self.shapes[site] = tuple(h.shape[1:])
+    def __call__(self, h: Tensor, site: str, *, shared: tuple[int, ...] = (), weight: bool = False) -> Tensor:
+        """Note the shape without the seed axis."""
+        sizes = (1 if axis in shared else size for axis, size in enumerate(h.shape))
+        self.shapes[site] = tuple(sizes)[1:]
+        if weight:
+            self.weights.add(site)
         return h
+
+    def mask_shapes(self, examples: int) -> dict[str, tuple[int, ...]]:
+        """The same with so many examples."""
+        return {
+            site: shape if site in self.weights else (examples, *shape[1:])
+            for site, shape in self.shapes.items()
+        }
 
 
 class Fractions:
@@ -183,8 +232,9 @@ class Draws:
 
     Args:
         seeds: One independent group of streams a seed.
-        shapes: Site → (B, W), as ``Record`` finds them.
-        p: Drop probability of every site.
+        shapes: Site → the shape of ε, as ``Record`` finds them: (B, W), of a weight (…).
+        p: Drop probability of every site, or of each.
+        rows: N, the rows of logits; by default B of the first site.
         purpose: Prefix of the addresses: training and each statistic draw from streams of their own.
         device: Where the tensors go.
         ahead: The most steps to draw at once; 1 where no other step will be asked for.
@@ -194,36 +244,34 @@ class Draws:
         self,
         seeds: Sequence[int],
         shapes: Mapping[str, tuple[int, ...]],
-        p: float,
+        p: float | Mapping[str, float],
         *,
+        rows: int | None = None,
         purpose: str = "train",
         device: str = "cpu",
         ahead: int = MOST_STEPS,
     ) -> None:
-        self.seeds, self.shapes, self.p = tuple(seeds), dict(shapes), p
+        self.seeds, self.shapes = tuple(seeds), dict(shapes)
+        self.p = dict(p) if isinstance(p, Mapping) else dict.fromkeys(shapes, p)
+        self.rows = next(iter(self.shapes.values()))[0] if rows is None else rows
         self.purpose, self.device, self.ahead = purpose, device, ahead
         self.step = 0
         self._streams: dict[tuple[str, int, tuple[int, ...]], Stream] = {}
         self._samples: dict[int, Draws] = {0: self}
 
-    @property
-    def rows(self) -> int:
-        """B, the rows of a minibatch."""
-        return next(iter(self.shapes.values()))[0]
-
     def masks(self, replicas: int) -> dict[str, Tensor]:
-        """1 + ε by site: (S, R, B, W). Replica r of any R is the same draw, so arms share their masks."""
-        convert = factors(self.p)
+        """1 + ε by site: (S, R, B, W), of a weight (S, R, …). Replica r of any R is the same draw, so arms share their masks."""
         return {
-            site: self._stream(f"mask/{site}", replicas, convert, shape).at(self.step)
+            site: self._stream(f"mask/{site}", replicas, factors(self.p[site]), shape).at(self.step)
             for site, shape in self.shapes.items()
         }
 
     def gaussian_masks(self, replicas: int) -> dict[str, Tensor]:
         """1 + ε by site with ε normal: (S, R, B, W)."""
-        convert = gaussians(self.p)
         return {
-            site: self._stream(f"gaussian/{site}", replicas, convert, (*shape, 2)).at(self.step)
+            site: self._stream(f"gaussian/{site}", replicas, gaussians(self.p[site]), (*shape, 2)).at(
+                self.step
+            )
             for site, shape in self.shapes.items()
         }
 
@@ -232,7 +280,7 @@ class Draws:
         return {site: self.rademacher(f"sign/{site}", shape) for site, shape in self.shapes.items()}
 
     def output_signs(self, count: int) -> Tensor:
-        """u of the root-Hessian estimator: ±1, (S, B, count)."""
+        """u of the root-Hessian estimator: ±1, (S, N, count)."""
         return self.rademacher("class-sign", (self.rows, count))
 
     def sample(self, index: int) -> Draws:
@@ -242,6 +290,7 @@ class Draws:
                 self.seeds,
                 self.shapes,
                 self.p,
+                rows=self.rows,
                 purpose=f"{self.purpose}/sample-{index}",
                 device=self.device,
                 ahead=self.ahead,
@@ -254,7 +303,7 @@ class Draws:
         return self._stream(name, 1, signs, shape).at(self.step)[:, 0]
 
     def uniforms(self, count: int) -> Tensor:
-        """Numbers in (0, 1), to draw labels by: (S, B, count)."""
+        """Numbers in (0, 1), to draw labels by: (S, N, count)."""
         return self._stream("label", 1, uniforms, (self.rows, count, 2)).at(self.step)[:, 0]
 
     def _stream(

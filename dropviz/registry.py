@@ -48,7 +48,10 @@ class Registry(Generic[Member]):
     def members(self) -> dict[str, type[Member]]:
         """Name → class, in alphabetical order of the names."""
         found = classes_of(self.package, self.base)
-        return {one.model_fields["name"].default: one for one in found}
+        named = [
+            one for one in found if not one.model_fields["name"].is_required()
+        ]  # the others are bases of these
+        return {one.model_fields["name"].default: one for one in named}
 
     def read(self, table: Any) -> Member:
         """Build a member from a table such as ``{"name": "digits", "train_size": 400}``, or its bare name.

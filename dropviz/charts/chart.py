@@ -9,6 +9,7 @@ from functools import lru_cache
 import plotly.graph_objects as go
 
 from dropviz.analysis import FEWEST_SEEDS
+from dropviz.datasets import Splits
 from dropviz.experiment import ExperimentSpec
 from dropviz.strategies import largest_k
 
@@ -68,6 +69,7 @@ class Subject:
 
 def _examples(spec: ExperimentSpec) -> tuple[tuple[float, float, int], ...]:
     splits = spec.data.load(spec.first_seed)
+    assert isinstance(splits, Splits)
     pairs = zip(splits.x_train[:MOST_EXAMPLES].tolist(), splits.y_train[:MOST_EXAMPLES].tolist(), strict=True)
     return tuple((round(x[0], 3), round(x[1], 3), y) for x, y in pairs)
 

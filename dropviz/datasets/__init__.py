@@ -4,9 +4,9 @@
 seed that it is given: all arms of one seed see the same data, different seeds see different splits.
 """
 
-from dropviz.datasets.dataset import Dataset, Splits
+from dropviz.datasets.dataset import Dataset, Splits, Text
 from dropviz.registry import Registry
 
 registry: Registry[Dataset] = Registry(__name__, Dataset, "data set")
 
-__all__ = ["Dataset", "Splits", "registry"]
+__all__ = ["Dataset", "Splits", "Text", "registry"]

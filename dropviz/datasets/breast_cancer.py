@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from dropviz.datasets.dataset import Dataset, Splits, redraw_labels, split
+from dropviz.task import Task, classification
 
 
 class BreastCancer(Dataset):
@@ -31,9 +32,14 @@ class BreastCancer(Dataset):
         description="Share of the training labels that are redrawn from both classes.",
     )
 
-    features: ClassVar[int] = 30
-    classes: ClassVar[int] = 2
     title: ClassVar[str] = "Breast cancer (30 features)"
+    origin: ClassVar[str] = "scikit-learn"
+    licence: ClassVar[str] = "CC BY 4.0 (UCI)"
+
+    @property
+    def task(self) -> Task:
+        """Two classes."""
+        return classification((30,), classes=2)
 
     def load(self, seed: int) -> Splits:
         """Split by the seed, standardize, then redraw training labels."""

@@ -1,4 +1,4 @@
-"""What a data set is, and the two things that every classification set shares: splitting and label noise."""
+"""What a data set is, and the two things that many share: splitting and label noise."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ import numpy as np
 
 from dropviz.choices import Choices
 from dropviz.streams import generator
+from dropviz.task import Task
+from dropviz.text import Vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """Three splits of one seed: features ``x`` (examples, features) float32, labels ``y`` (examples,) int64."""
+    """Three splits of one seed.
+
+    ``x`` (examples, *shape) float32; ``y`` class numbers (examples,) int64, or of a regression (examples, targets) float32.
+    """
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -24,23 +29,49 @@ class Splits:
     y_test: np.ndarray
 
 
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """Three running texts of one seed as token numbers (tokens,), of any whole-number type, perhaps memory-mapped."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    vocabulary: Vocabulary
+
+
 class Dataset(Choices):
     """A data set and its knobs.
 
-    ``features`` and ``classes`` are known without loading anything: the page needs them for its estimates.
     ``planar`` sets have two features, so a decision boundary can be drawn over ``extent`` (x0, x1, y0, y1).
     """
 
     name: str
-    features: ClassVar[int]
-    classes: ClassVar[int]
     title: ClassVar[str]
+    origin: ClassVar[str]  # where it comes from: a package, a generator, a download
+    licence: ClassVar[str]
     planar: ClassVar[bool] = False
     extent: ClassVar[tuple[float, float, float, float]] = (-1.0, 1.0, -1.0, 1.0)
 
+    @property
     @abstractmethod
-    def load(self, seed: int) -> Splits:
-        """The splits of this seed: the same seed gives the same arrays on every machine."""
+    def task(self) -> Task:
+        """What it asks of a model; known without loading anything: the page needs it for its estimates."""
+
+    @abstractmethod
+    def load(self, seed: int) -> Splits | Text:
+        """The splits of this seed: the same seed gives the same arrays on every machine. ``Text`` for language tasks."""
+
+    def missing(self) -> str:
+        """Empty where it can be loaded; else one sentence that says what is missing and how to get it."""
+        return ""
+
+    def source(self) -> str:
+        """What identifies data from outside of this program, for the keys of results: a hash or a version."""
+        return ""
+
+    def references(self, seed: int) -> dict[str, float]:
+        """Known numbers to compare with, such as ``optimum/loss`` or ``unigram/loss``, in the units of the metric."""
+        return {}
 
 
 def split(x: np.ndarray, y: np.ndarray, *, train_size: int, seed: int) -> Splits:
@@ -52,7 +83,7 @@ def split(x: np.ndarray, y: np.ndarray, *, train_size: int, seed: int) -> Splits
     train, rest = order[:train_size], order[train_size:]
     validation, test = rest[: len(rest) // 2], rest[len(rest) // 2 :]
     x = x.astype(np.float32)
-    y = y.astype(np.int64)
+    y = y.astype(np.int64 if y.ndim == 1 else np.float32)
     return Splits(
         x_train=x[train],
         y_train=y[train],

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from dropviz.datasets.dataset import Dataset, Splits, redraw_labels, split
+from dropviz.task import Task, classification
 
 
 class Digits(Dataset):
@@ -31,14 +32,19 @@ class Digits(Dataset):
         description="Share of the training labels that are redrawn from all ten classes.",
     )
 
-    features: ClassVar[int] = 64
-    classes: ClassVar[int] = 10
     title: ClassVar[str] = "Digits (8 × 8 images)"
+    origin: ClassVar[str] = "scikit-learn"
+    licence: ClassVar[str] = "CC BY 4.0 (UCI)"
+
+    @property
+    def task(self) -> Task:
+        """Ten classes."""
+        return classification((1, 8, 8), classes=10)
 
     def load(self, seed: int) -> Splits:
         """Split by the seed, then redraw training labels; test labels are never touched."""
         x, y = _arrays()
-        splits = split(x / 16, y, train_size=self.train_size, seed=seed)
+        splits = split(x.reshape(-1, 1, 8, 8) / 16, y, train_size=self.train_size, seed=seed)
         noisy = redraw_labels(splits.y_train, probability=self.label_noise, classes=10, seed=seed)
         return replace(splits, y_train=noisy)
 

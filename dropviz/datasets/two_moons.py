@@ -10,6 +10,7 @@ from pydantic import Field
 
 from dropviz.datasets.dataset import Dataset, Splits, redraw_labels, split
 from dropviz.streams import generator
+from dropviz.task import Task, classification
 
 HELD_OUT = 2000  # validation and test together: generated data costs nothing
 
@@ -32,11 +33,16 @@ class TwoMoons(Dataset):
         description="Share of the training labels that are redrawn from both classes.",
     )
 
-    features: ClassVar[int] = 2
-    classes: ClassVar[int] = 2
     title: ClassVar[str] = "Two moons (2-D)"
+    origin: ClassVar[str] = "generated"
+    licence: ClassVar[str] = "none needed"
     planar: ClassVar[bool] = True
     extent: ClassVar[tuple[float, float, float, float]] = (-1.75, 2.75, -1.5, 2.0)
+
+    @property
+    def task(self) -> Task:
+        """Two classes."""
+        return classification((2,), classes=2)
 
     def load(self, seed: int) -> Splits:
         """Draw fresh points for this seed, then redraw training labels."""

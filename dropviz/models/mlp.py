@@ -7,11 +7,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from dropviz.choices import SpecError, shown
-from dropviz.models.model import Directions, Model
+from dropviz.models.model import Carried, Directions, Model, dropout_field
 from dropviz.streams import generator
+from dropviz.task import Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,52 +36,39 @@ class Mlp(Model):
     activation: Literal["relu", "tanh", "gelu"] = Field(
         "relu", title="Activation", description="After each layer."
     )
-    dropout_at: tuple[str, ...] = Field(
+    dropout_at: tuple[str, ...] = dropout_field(
         ("hidden",),
-        min_length=1,
-        title="Dropout at",
-        description="hidden (all hidden layers), input, or single layers such as hidden1.",
-        examples=["hidden", "input", "hidden1", "hidden2"],
+        {
+            "hidden": "all hidden layers",
+            "hidden1": "one of them",
+            "input": "the features",
+        },
     )
 
     title: ClassVar[str] = "Multilayer perceptron"
 
-    @field_validator("dropout_at")
-    @classmethod
-    def _known_sites(cls, chosen: tuple[str, ...], info: object) -> tuple[str, ...]:
-        depth = len(info.data.get("widths", ())) or 8  # type: ignore[attr-defined]
-        known = ["input", "hidden", *(f"hidden{layer + 1}" for layer in range(depth))]
-        for site in chosen:
-            if site not in known:
-                raise SpecError(
-                    f"dropout_at = {shown(site)} is no layer of this network: choose from {', '.join(known)}."
-                )
-        return tuple(site for site in known if site in chosen)
-
-    def sites(self) -> tuple[str, ...]:
+    def places(self) -> dict[str, str]:
         """``input`` first, then ``hidden1``, ``hidden2``, …"""
-        layers = [f"hidden{layer + 1}" for layer in range(len(self.widths))]
-        every = "hidden" in self.dropout_at
-        return tuple(s for s in ("input", *layers) if s in self.dropout_at or (every and s != "input"))
+        return {"input": "input"} | {f"hidden{layer + 1}": "hidden" for layer in range(len(self.widths))}
 
-    def shapes(self, features: int, classes: int) -> dict[str, tuple[int, ...]]:
+    def shapes(self, task: Task) -> dict[str, tuple[int, ...]]:
         """``weight1`` (inputs, outputs), ``bias1`` (1, outputs), …: stacked, they go straight to baddbmm."""
-        sizes = [features, *self.widths, classes]
+        sizes = [task.inputs, *self.widths, task.outputs]
         shapes: dict[str, tuple[int, ...]] = {}
         for layer, (inputs, outputs) in enumerate(pairwise(sizes), start=1):
             shapes[f"weight{layer}"] = (inputs, outputs)
             shapes[f"bias{layer}"] = (1, outputs)
         return shapes
 
-    def units(self, features: int, classes: int) -> int:
+    def units(self, task: Task) -> int:
         """Of all layers."""
-        return features + sum(self.widths) + classes
+        return task.inputs + sum(self.widths) + task.outputs
 
-    def initial(self, seed: int, features: int, classes: int) -> dict[str, np.ndarray]:
+    def initial(self, seed: int, task: Task) -> dict[str, np.ndarray]:
         """He-normal weights, zero biases (He et al. 2015)."""
         random = generator(seed, "initial/mlp")
         values = {}
-        for name, shape in self.shapes(features, classes).items():
+        for name, shape in self.shapes(task).items():
             if name.startswith("bias"):
                 values[name] = np.zeros(shape, dtype=np.float32)
             else:
@@ -90,14 +77,15 @@ class Mlp(Model):
                 )
         return values
 
-    def forward(self, parameters: Mapping[str, Tensor], x: Tensor, dropout: SiteBehaviour) -> Tensor:
-        """Logits (S, N, C); see ``Model.forward``."""
-        activation, sites, depth = self._activation(), self.sites(), len(self.widths)
-        h = dropout(x, "input") if "input" in sites else x
+    def compute(
+        self, parameters: Mapping[str, Tensor], x: Tensor, dropout: SiteBehaviour, carried: Carried
+    ) -> Tensor:
+        """Of the features laid end to end."""
+        activation, depth = self._activation(), len(self.widths)
+        h = dropout(x.flatten(2), "input")
         for layer in range(1, depth + 1):
             h = activation(parameters[f"bias{layer}"].baddbmm(h, parameters[f"weight{layer}"]))
-            if f"hidden{layer}" in sites:
-                h = dropout(h, f"hidden{layer}")
+            h = dropout(h, f"hidden{layer}")
         return parameters[f"bias{depth + 1}"].baddbmm(h, parameters[f"weight{depth + 1}"])
 
     def jacobians(
@@ -110,7 +98,7 @@ class Mlp(Model):
         if self.activation != "relu":
             return None
         depth = len(self.widths)
-        h, active = [x], []
+        h, active = [x.flatten(2)], []
         for layer in range(1, depth + 1):
             a = parameters[f"bias{layer}"].baddbmm(h[-1], parameters[f"weight{layer}"])
             h.append(a.relu())

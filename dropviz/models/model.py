@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from pydantic import Field, model_validator
 
-from dropviz.choices import Choices
+from dropviz.choices import Choices, SpecError, shown
+from dropviz.task import Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,35 +19,68 @@ if TYPE_CHECKING:
 
 
 Directions = Callable[[int], "Tensor"]  # C → (K, C): combinations of the logits
+Carried = dict[str, "Tensor"]  # what a model takes from one segment of a text to the next, by name
 
 
 class Model(Choices):
     """A model and its knobs.
 
-    Shapes: S seeds, N rows (a minibatch, or several replicas of it), D features, C classes.
+    Shapes: S seeds, B examples (a minibatch, or several replicas of it), C outputs; of a text T tokens an example.
     """
 
     name: str
     title: ClassVar[str]
+    if TYPE_CHECKING:
+        dropout_at: tuple[str, ...]  # every model declares it by ``dropout_field``, with its own kinds
 
     @abstractmethod
-    def sites(self) -> tuple[str, ...]:
-        """Names of the dropout sites that this model performs, in call order."""
+    def places(self) -> dict[str, str]:
+        """Every site that the model could drop at → its kind, in call order."""
+
+    def unfit(self, task: Task) -> str:
+        """Empty where the model can do this task; else why it cannot, in one sentence."""
+        return ""
 
     @abstractmethod
-    def shapes(self, features: int, classes: int) -> dict[str, tuple[int, ...]]:
+    def shapes(self, task: Task) -> dict[str, tuple[int, ...]]:
         """Parameter name → shape of one seed's tensor."""
 
     @abstractmethod
-    def initial(self, seed: int, features: int, classes: int) -> dict[str, np.ndarray]:
+    def initial(self, seed: int, task: Task) -> dict[str, np.ndarray]:
         """One seed's initial parameters, float32: the same whatever runs beside it."""
 
-    @abstractmethod
-    def forward(self, parameters: Mapping[str, Tensor], x: Tensor, dropout: SiteBehaviour) -> Tensor:
-        """Logits (S, N, C) from parameters (S, …) and input (S, N, D).
+    def buffers(self) -> frozenset[str]:
+        """Names among the parameters that training does not differentiate: averages that the forward pass updates."""
+        return frozenset()
 
-        ``dropout(h, site)`` is called once for each site and may return more rows than it was given.
+    @abstractmethod
+    def units(self, task: Task) -> int:
+        """Numbers that the forward pass of one example yields, of a text of one token: what a step has to hold."""
+
+    @abstractmethod
+    def compute(
+        self, parameters: Mapping[str, Tensor], x: Tensor, dropout: SiteBehaviour, carried: Carried
+    ) -> Tensor:
+        """Logits, see ``forward``; calls ``dropout(h, site)`` once for each of ``places``, which may return more examples."""
+
+    def forward(
+        self,
+        parameters: Mapping[str, Tensor],
+        x: Tensor,
+        dropout: SiteBehaviour,
+        carried: Carried | None = None,
+    ) -> Tensor:
+        """Logits (S, B, C) from parameters (S, …) and examples (S, B, *shape); of a text (S, B·T, C) from tokens (S, B, T).
+
+        Args:
+            parameters, x: See above.
+            dropout: What happens at the sites where this model drops.
+            carried: The state before the first token, which the call replaces by the one after the last token; empty at
+                the beginning of a text.
         """
+        from dropviz.masks import Only
+
+        return self.compute(parameters, x, Only(dropout, self.sites()), {} if carried is None else carried)
 
     def jacobians(
         self, parameters: Mapping[str, Tensor], x: Tensor, directions: Directions
@@ -60,10 +95,80 @@ class Model(Choices):
         """The site whose units go straight into a linear output, and its weights (S, W, C); None where there is none."""
         return None
 
-    @abstractmethod
-    def units(self, features: int, classes: int) -> int:
-        """Numbers that the forward pass of one row yields, the row itself included: what a step has to hold."""
+    def sites(self) -> tuple[str, ...]:
+        """Names of the dropout sites that this model performs, in call order."""
+        return tuple(self.rates(0.0))
 
-    def parameter_count(self, features: int, classes: int) -> int:
+    def rates(self, p: float) -> dict[str, float]:
+        """Site → its drop probability, where the experiment has p."""
+        chosen = dict(_parsed(entry) for entry in self.dropout_at)
+        found = {}
+        for site, kind in self.places().items():
+            for name in (site, kind):
+                if name in chosen:
+                    own = chosen[name]
+                    found[site] = p if own is None else own
+                    break
+        return found
+
+    def multiplications(self, task: Task) -> int:
+        """Of the forward pass of one example, of a text of one token."""
+        return self.parameter_count(task)
+
+    def parameter_count(self, task: Task) -> int:
         """Trainable numbers of one seed's network."""
-        return sum(int(np.prod(shape)) for shape in self.shapes(features, classes).values())
+        buffers = self.buffers()
+        return sum(int(np.prod(shape)) for name, shape in self.shapes(task).items() if name not in buffers)
+
+    @model_validator(mode="after")
+    def _put_places_in_order(self) -> Any:
+        """So that equal choices are equal specs."""
+        places = self.places()
+        known = list(dict.fromkeys([*places.values(), *places]))
+        chosen: dict[str, str] = {}
+        for entry in self.dropout_at:
+            place, own = _parsed(entry)
+            if place not in known:
+                raise SpecError(
+                    f"dropout_at = {shown(entry)} is no place of this network: choose from {', '.join(known)}."
+                )
+            written = place if own is None else f"{place}={own:g}"
+            if chosen.setdefault(place, written) != written:
+                raise SpecError(
+                    f"dropout_at names {place} twice, as {chosen[place]} and {written}: keep one."
+                )
+        ordered = tuple(chosen[place] for place in known if place in chosen)
+        object.__setattr__(self, "dropout_at", ordered)
+        return self
+
+
+def dropout_field(default: tuple[str, ...], kinds: Mapping[str, str]) -> Any:
+    """The knob ``dropout_at`` of a model with these kinds of sites: kind → what it is."""
+    what = "; ".join(f"{kind}: {meaning}" for kind, meaning in kinds.items())
+    return Field(
+        default,
+        min_length=1,
+        title="Dropout at",
+        description=f"{what}. A name alone drops with the experiment's p, name=0.2 with a probability of its own.",
+        examples=list(kinds),
+    )
+
+
+def _parsed(entry: str) -> tuple[str, float | None]:
+    """``hidden`` or ``hidden=0.2``.
+
+    Raises:
+        SpecError: What follows the = is no probability.
+    """
+    name, separator, text = entry.partition("=")
+    if not separator:
+        return name.strip(), None
+    try:
+        p = float(text)
+    except ValueError:
+        p = -1.0
+    if not 0 <= p < 1:
+        raise SpecError(
+            f"dropout_at = {shown(entry)} is not possible: after = comes a probability from 0 to below 1."
+        )
+    return name.strip(), p

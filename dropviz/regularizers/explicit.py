@@ -220,6 +220,6 @@ def monte_carlo(network: Network, draws: RandomNumbers, *, masks: int) -> Tensor
 
 def masked_losses(network: Network, factors: object, replicas: int) -> Tensor:
     """ℓ(z(ε_r)), mean over rows: (S, R). Cost: a forward pass over R replicas."""
-    z = network.forward(Multiply(factors))  # type: ignore[arg-type]
+    z = network.forward(Multiply(factors, replicas))  # type: ignore[arg-type]
     y = network.y.unsqueeze(1).expand(-1, replicas, *network.y.shape[1:])
     return network.mean(network.loss.value(z, y.flatten(1, 2)).unflatten(1, (replicas, -1)))

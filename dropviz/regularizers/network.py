@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -33,6 +33,7 @@ class Network:
         output: The site whose units go straight into a linear output z = hA + b, with h (S, B, W) and A (S, W, C); None
             where there is none.
         parameters: What training moves, for penalties on it.
+        shapes: Site → the shape of its ε without seeds, to draw masks for; see ``masks.Draws``.
     """
 
     forward: Callable[[SiteBehaviour], Tensor]
@@ -46,6 +47,12 @@ class Network:
     jacobians: Callable[[Callable[[int], Tensor]], tuple[Tensor, Jacobians] | None] = lambda directions: None
     output: Callable[[Watch], tuple[str, Tensor, Tensor] | None] = lambda watch: None
     parameters: Sequence[Tensor] = ()
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """N, the rows of logits."""
+        return self.y.shape[1]
 
     def mean(self, rows: Tensor) -> Tensor:
         """The mean over rows: (S, …, B) → (S, …)."""

@@ -23,7 +23,7 @@ def measure(moment: Moment) -> dict[str, Tensor]:
     from dropviz.regularizers import plain_loss
 
     product = HessianProduct(plain_loss(moment.probe).total, moment.parameters)
-    draws = moment.draws("curvature", 1)
+    draws = moment.draws("curvature", moment.probe)
     _, count = product.shape
     signs = draws.rademacher("direction", (PROBES + 1, count)).transpose(0, 1).to(moment.parameters[0].dtype)
     trace, error = hutchinson_trace(product, signs[:PROBES])

@@ -27,7 +27,7 @@ def measure(moment: Moment) -> dict[str, Tensor]:
     import torch
 
     batches = moment.batches[:BATCHES]
-    rows = batches[0].y.shape[1] / moment.batch_size
+    rows = batches[0].rows / moment.rows
     kept = moment.strategy.noise_factor() or 1.0
     masks = [_mask_noise(moment, network, index) for index, network in enumerate(batches)]
     formula = [_analytic_noise(moment, network, index) for index, network in enumerate(batches)]
@@ -40,7 +40,7 @@ def measure(moment: Moment) -> dict[str, Tensor]:
 def _mask_noise(moment: Moment, network: Network, index: int) -> Tensor:
     from dropviz.regularizers import masked_losses
 
-    draws = moment.draws(f"noise/mask/{index}", network.y.shape[1])
+    draws = moment.draws(f"noise/mask/{index}", network)
     losses = masked_losses(network, draws.masks(2), 2)
     return _squared_gradient(losses[:, 0] - losses[:, 1], moment) / 2
 
@@ -48,7 +48,7 @@ def _mask_noise(moment: Moment, network: Network, index: int) -> Tensor:
 def _analytic_noise(moment: Moment, network: Network, index: int) -> Tensor:
     from dropviz.regularizers import implicit_term
 
-    draws = moment.draws(f"noise/analytic/{index}", network.y.shape[1])
+    draws = moment.draws(f"noise/analytic/{index}", network)
     watch = network.watch()
     z = network.forward(watch)
     return _squared_gradient(implicit_term(network, z, watch, draws), moment)

@@ -21,25 +21,27 @@ class Moment:
     Attributes:
         step: Updates done.
         strategy: The arm.
+        outputs: C of the logits.
         parameters: Stacked parameters (S, …), to be read only.
-        probe: The probe as a network: B′ training examples, the first of each seed's split.
+        probe: The probe as a network: B′ training examples, the first of each seed's split; of a text its first segment.
         batches: The probe again, cut into networks of the minibatch's size.
-        draws: ``draws(purpose, rows)``: random numbers of the statistic's own, at this step.
+        draws: ``draws(purpose, network)``: random numbers of the statistic's own for that network, at this step.
         surrogate: The choices of the analytic arms.
         masks: Mask draws for Monte Carlo.
-        batch_size: Rows of a training step's minibatch; ``batches`` have fewer where the probe is smaller.
+        rows: Rows of logits of a training step; ``batches`` have fewer where the probe is smaller.
         memory: What a statistic wants to remember until the next moment; saved with checkpoints.
     """
 
     step: int
     strategy: Strategy
+    outputs: int
     parameters: list[Tensor]
     probe: Network
     batches: list[Network]
-    draws: Callable[[str, int], Draws]
+    draws: Callable[[str, Network], Draws]
     surrogate: Surrogate
     masks: int
-    batch_size: int
+    rows: int
     memory: dict[str, Tensor] = field(default_factory=dict)
 
 

@@ -23,7 +23,7 @@ def arm_cost(spec: ExperimentSpec, arm: str) -> float:
     chosen = strategy(arm)
     shared = "shared_tangent" in chosen.choices and spec.surrogate.shared_tangent
     if "estimator" in chosen.choices and surrogate_choices(spec).estimator == "exact" and not shared:
-        return 1.3 * spec.data.classes
+        return 1.3 * spec.data.task.outputs
     return (3.0 if chosen.second_order else 1.0) + 0.8 * chosen.replicas
 
 

@@ -106,11 +106,11 @@ def test_steps_with_clipping_decay_and_a_schedule_are_those_of_a_plain_loop(
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 12)
     acted = 0
     for step in range(12):
-        rows = training.minibatches.at(step)
-        hidden = torch.relu(training.x_train[0, rows] @ own["weight1"] + own["bias1"])
+        rows = training.feed.minibatches.at(step)
+        hidden = torch.relu(training.feed.splits["x_train"][0, rows] @ own["weight1"] + own["bias1"])
         z = hidden @ own["weight2"] + own["bias2"]
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(z, training.y_train[0, rows]).backward()
+        torch.nn.functional.cross_entropy(z, training.feed.splits["y_train"][0, rows]).backward()
         acted += int(clip_grad_norm_(own.values(), 0.3) > 0.3)
         optimizer.step()
         scheduler.step()
@@ -123,20 +123,20 @@ def test_steps_with_clipping_decay_and_a_schedule_are_those_of_a_plain_loop(
 
 def moved(training: Block) -> list[Tensor]:
     """The gradients that one step of plain SGD took."""
-    before = [leaf.detach().clone() for leaf in training.leaves]
+    before = [leaf.detach().clone() for leaf in training.stacked.leaves]
     training.update()
-    return [(start - leaf) / 0.1 for start, leaf in zip(before, training.leaves, strict=True)]
+    return [(start - leaf) / 0.1 for start, leaf in zip(before, training.stacked.leaves, strict=True)]
 
 
 def next_gradients(training: Block) -> tuple[Tensor, Tensor]:
     """Of data and explicit term, and of the implicit term, in the step that comes next: (S, P) each."""
-    rows = training.minibatches.at(training.step)
-    x, y = training.x_rows[rows].view(2, 4, -1), training.y_rows[rows].view(2, 4)
-    training.draws.step = training.step
-    terms = training.strategy.objective(training._network(x, y), training.draws, training.spec.surrogate)
+    network = training.stacked.network(training.feed.batch(training.step))
+    draws = training.stacked.draws(network, "train")
+    draws.step = training.step
+    terms = training.strategy.objective(network, draws, training.spec.surrogate)
     assert terms.implicit is not None
     data = terms.data if terms.explicit is None else terms.data + terms.explicit
-    return gradients(data, training.leaves), gradients(terms.implicit, training.leaves)
+    return gradients(data, training.stacked.leaves), gradients(terms.implicit, training.stacked.leaves)
 
 
 @pytest.mark.parametrize("noise", ["train.clip_noise=true", APART])

@@ -167,7 +167,7 @@ def test_a_setting_without_a_value_is_refused() -> None:
         ("trian.steps=3", "did you mean 'train'"),
         ("data.train_sise=3", "did you mean 'train_size'"),
         ("model.width=[3]", "did you mean 'widths'"),
-        ("train.zzz=1", "known here: batch_size, clip, clip_noise, learning_rate"),
+        ("train.zzz=1", "known here: batch_size, clip, clip_noise, keep_best, learning_rate"),
     ],
 )
 def test_an_unknown_setting_is_refused_with_the_nearest_one(setting: str, fix: str) -> None:

@@ -13,8 +13,10 @@ from dropviz.masks import Multiply, Record, keep_all
 from dropviz.models import Model, registry
 from dropviz.models.mlp import Mlp
 from dropviz.regularizers import Network, site_jacobians
+from dropviz.task import classification
 
 FEATURES, CLASSES, ROWS = 6, 4, 5
+TASK = classification((FEATURES,), CLASSES)
 MODELS = [member() for member in registry.members.values()]
 PLACES = [("hidden",), ("input",), ("hidden2",), ("input", "hidden1"), ("input", "hidden")]
 every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
@@ -22,7 +24,7 @@ every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.n
 
 def parameters(model: Model, *seeds: int) -> dict[str, Tensor]:
     """The initial parameters of these seeds, stacked, in float64."""
-    initial = [model.initial(seed, FEATURES, CLASSES) for seed in seeds]
+    initial = [model.initial(seed, TASK) for seed in seeds]
     return {
         name: torch.from_numpy(np.stack([values[name] for values in initial])).double().requires_grad_()
         for name in initial[0]
@@ -45,16 +47,16 @@ def sites_of(model: Model) -> dict[str, tuple[int, ...]]:
 
 @every_model
 def test_initial_parameters_have_the_declared_shapes(model: Model) -> None:
-    initial = model.initial(3, FEATURES, CLASSES)
-    assert {name: value.shape for name, value in initial.items()} == model.shapes(FEATURES, CLASSES)
+    initial = model.initial(3, TASK)
+    assert {name: value.shape for name, value in initial.items()} == model.shapes(TASK)
     assert {value.dtype for value in initial.values()} == {np.dtype(np.float32)}
-    assert model.parameter_count(FEATURES, CLASSES) == sum(value.size for value in initial.values())
+    assert model.parameter_count(TASK) == sum(value.size for value in initial.values())
 
 
 @every_model
 def test_a_seed_decides_the_initial_parameters(model: Model) -> None:
     def drawn(seed: int) -> bytes:
-        return b"".join(value.tobytes() for value in model.initial(seed, FEATURES, CLASSES).values())
+        return b"".join(value.tobytes() for value in model.initial(seed, TASK).values())
 
     assert drawn(3) == drawn(3)
     assert drawn(3) != drawn(4)
@@ -163,7 +165,7 @@ def test_the_perceptron_is_the_one_of_torch(activation: str, layer: type[nn.Modu
 
 
 def test_weights_are_he_normal_and_biases_zero() -> None:
-    initial = Mlp(widths=(300, 200)).initial(0, 100, 10)
+    initial = Mlp(widths=(300, 200)).initial(0, classification((100,), 10))
     for name, inputs_ in (("weight1", 100), ("weight2", 300), ("weight3", 200)):
         scaled = initial[name].astype(np.float64) / np.sqrt(2 / inputs_)
         count = scaled.size
@@ -188,5 +190,5 @@ def test_sites_are_named_by_layer_in_call_order(dropout_at: tuple[str, ...], sit
 
 @pytest.mark.parametrize("wrong", ["hidden3", "hidden0", "output", "Hidden"])
 def test_dropout_at_an_unknown_layer_is_refused(wrong: str) -> None:
-    with pytest.raises(SpecError, match=rf"{wrong}.*no layer of this network.*hidden1, hidden2\."):
+    with pytest.raises(SpecError, match=rf"{wrong}.*no place of this network.*hidden1, hidden2\."):
         Mlp.from_table({"widths": [7, 5], "dropout_at": [wrong]})

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dropviz.experiment import SurrogateChoices
 from dropviz.losses import cross_entropy
-from dropviz.masks import Multiply, Watch, variance
+from dropviz.masks import Multiply, Watch, keep_all, variance
 from dropviz.regularizers import (
     Network,
     dropout_loss,
@@ -285,7 +285,7 @@ def test_formula_and_definition_draw_together_as_the_layer_widens() -> None:
             true = torch.stack(
                 [reference.explicit_regularizer(net.net, net.w, net.x, y, net.p) for y in labels]
             )
-            probabilities = net.network()[0].forward(lambda h, site: h)[0].softmax(-1).mean(0)
+            probabilities = net.network()[0].forward(keep_all)[0].softmax(-1).mean(0)
             ratios.append(exact_regularizer(net.network()[0])[0] / (probabilities @ true))
         return abs(torch.stack(ratios).mean().item() - 1)
 

@@ -77,6 +77,7 @@ def test_a_state_is_named_tensors_on_the_cpu() -> None:
         "parameter",
         "optimizer",
         "memory",
+        "evaluation",
         "step",
         "evaluated_at",
         "stretch",

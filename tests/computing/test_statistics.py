@@ -29,13 +29,14 @@ def moment(
     return Moment(
         step=0,
         strategy=strategy(arm),
+        outputs=net.net.sizes[-1],
         parameters=leaves,
         probe=network,
         batches=[network, network],
-        draws=lambda name, rows: net.draws(copies, purpose=name),
+        draws=lambda name, network: net.draws(copies, purpose=name),
         surrogate=SurrogateChoices(),
         masks=4,
-        batch_size=network.y.shape[1],
+        rows=network.rows,
         memory={} if memory is None else memory,
     )
 
@@ -140,11 +141,11 @@ def test_each_moment_draws_afresh() -> None:
 
 def test_the_probe_is_the_first_training_examples_cut_into_minibatches() -> None:
     block = Block(experiment("observe.probe=11"), "dropout", (0, 1))
-    assert torch.equal(block.probe.y, block.y_train[:, :11])
-    assert [batch.y.tolist() for batch in block.batches] == [
-        block.y_train[:, first : first + 4].tolist() for first in (0, 4)
+    assert torch.equal(block.probe.y, block.feed.splits["y_train"][:, :11])
+    assert [batch.y.tolist() for batch in block.probes] == [
+        block.feed.splits["y_train"][:, first : first + 4].tolist() for first in (0, 4)
     ]
-    torch.testing.assert_close(block.batches[1].forward(keep_all), block.probe.forward(keep_all)[:, 4:8])
+    torch.testing.assert_close(block.probes[1].forward(keep_all), block.probe.forward(keep_all)[:, 4:8])
 
 
 # What they measure.
@@ -177,7 +178,7 @@ def test_mask_noise_converges_to_what_the_arm_keeps_of_the_enumerated_trace(arm:
 def test_noise_on_a_probe_smaller_than_the_minibatch_is_that_of_the_minibatch() -> None:
     """Masks are independent per example, so the trace goes with one over the rows."""
     one = moment(tiny(), 8)
-    twice = replace(one, batch_size=2 * one.batch_size)
+    twice = replace(one, rows=2 * one.rows)
     (noise,) = [found for found in statistics() if found.name == "noise"]
     for name, values in noise.measure(one).items():
         torch.testing.assert_close(noise.measure(twice)[name], values / 2)

@@ -12,7 +12,8 @@ import torch
 from dropviz.experiment import ExperimentSpec, evaluation_steps
 from dropviz.masks import Draws
 from dropviz.strategies import examples
-from dropviz.training import MOST_SURFACES, SURFACE_SIZE, Block, Diverged, Minibatches, Record, Snapshot
+from dropviz.training import Block, Diverged, Minibatches, Record, Snapshot
+from dropviz.training.evaluation import MOST_SURFACES, SURFACE_SIZE
 from tests.computing.tiny import experiment
 
 Curves = dict[str, dict[int, np.ndarray]]
@@ -82,15 +83,15 @@ def test_all_arms_of_a_seed_share_their_noisy_labels_splits_and_first_weights() 
     first, *others = [block("data.label_noise=0.5", arm=arm) for arm in ("none", "dropout", "explicit")]
     for other in others:
         for name in ("x_train", "y_train", "x_validation", "y_validation", "x_test", "y_test"):
-            assert torch.equal(getattr(first, name), getattr(other, name))
+            assert torch.equal(first.feed.splits[name], other.feed.splits[name])
         assert all(torch.equal(value, other.parameters[name]) for name, value in first.parameters.items())
-        assert torch.equal(first.minibatches.at(5), other.minibatches.at(5))
+        assert torch.equal(first.feed.minibatches.at(5), other.feed.minibatches.at(5))
 
 
 def test_the_labels_that_are_trained_on_are_the_noisy_ones() -> None:
     clean, noisy = block("data.label_noise=0.0"), block("data.label_noise=1.0")
-    assert not torch.equal(clean.y_rows, noisy.y_rows)
-    assert torch.equal(clean.y_validation, noisy.y_validation)
+    assert not torch.equal(clean.feed.y_rows, noisy.feed.y_rows)
+    assert torch.equal(clean.feed.splits["y_validation"], noisy.feed.splits["y_validation"])
 
 
 # Minibatches.
@@ -139,11 +140,11 @@ def test_steps_without_dropout_are_those_of_a_plain_loop(
     own = {name: value[0].detach().clone().requires_grad_() for name, value in training.parameters.items()}
     optimizer = twin(list(own.values()))
     for step in range(3):
-        rows = training.minibatches.at(step)
-        hidden = torch.relu(training.x_train[0, rows] @ own["weight1"] + own["bias1"])
+        rows = training.feed.minibatches.at(step)
+        hidden = torch.relu(training.feed.splits["x_train"][0, rows] @ own["weight1"] + own["bias1"])
         z = hidden @ own["weight2"] + own["bias2"]
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(z, training.y_train[0, rows]).backward()
+        torch.nn.functional.cross_entropy(z, training.feed.splits["y_train"][0, rows]).backward()
         optimizer.step()
         training.update()
     for name, value in own.items():
@@ -167,10 +168,10 @@ def test_every_step_of_dropout_has_the_masks_of_its_own_address() -> None:
     for step in range(3):
         draws = Draws((3,), {"hidden1": (4, 8)}, training.spec.p, ahead=1)
         draws.step = step
-        rows = training.minibatches.at(step)
-        hidden = torch.relu(training.x_train[0, rows] @ weights["weight1"] + weights["bias1"])
+        rows = training.feed.minibatches.at(step)
+        hidden = torch.relu(training.feed.splits["x_train"][0, rows] @ weights["weight1"] + weights["bias1"])
         z = hidden * draws.masks(1)["hidden1"][0, 0] @ weights["weight2"] + weights["bias2"]
-        expected = torch.nn.functional.cross_entropy(z, training.y_train[0, rows])
+        expected = torch.nn.functional.cross_entropy(z, training.feed.splits["y_train"][0, rows])
         torch.testing.assert_close(training.update().data, expected[None])
 
 
@@ -219,7 +220,7 @@ def test_the_losses_are_those_of_the_plain_network() -> None:
     found = curves(training.advance())
     weights = training.parameters
     for split in ("train", "validation"):
-        x, y = getattr(training, f"x_{split}")[0], getattr(training, f"y_{split}")[0]
+        x, y = (training.feed.splits[f"{name}_{split}"][0] for name in "xy")
         hidden = torch.relu(x @ weights["weight1"][0] + weights["bias1"][0])
         z = hidden @ weights["weight2"][0] + weights["bias2"][0]
         loss = torch.nn.functional.cross_entropy(z, y).item()
@@ -239,7 +240,7 @@ def test_the_test_split_is_read_once_at_the_end() -> None:
 
 def test_nothing_but_the_last_point_depends_on_the_test_split() -> None:
     whole, spoilt = block(), block()
-    getattr(spoilt, "x_test").fill_(torch.nan)  # noqa: B009 (set by name, too)
+    spoilt.feed.splits["x_test"].fill_(torch.nan)
     found, expected = run(spoilt), run(whole)
     assert np.isnan(found.pop("test/loss")[12]).all()
     found.pop("test/accuracy")

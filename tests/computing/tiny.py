@@ -19,6 +19,7 @@ from dropviz.experiment import ExperimentSpec
 from dropviz.masks import Draws, Watch, variance
 from dropviz.models.mlp import Mlp
 from dropviz.regularizers import Network
+from dropviz.task import classification
 from tests.reference import Net
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "gelu": torch.nn.functional.gelu}
@@ -37,7 +38,7 @@ class Tiny:
 
     def parameters(self, copies: int = 1, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
         """w cut into the model's tensors, stacked."""
-        shapes = self.model.shapes(self.net.sizes[0], self.net.sizes[-1])
+        shapes = self.model.shapes(classification((self.net.sizes[0],), self.net.sizes[-1]))
         parts = self.w.split([torch.Size(shape).numel() for shape in shapes.values()])
         return {
             name: part.to(dtype).reshape(1, *shape).repeat(copies, 1, 1).requires_grad_()
