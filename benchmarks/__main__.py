@@ -19,7 +19,7 @@ from rich.table import Table
 
 from benchmarks.measure import Row, Summary, say
 
-NAMES = ("steps", "surrogates", "recording", "stacked", "presets", "first_point", "viewers")
+NAMES = ("steps", "surrogates", "language", "recording", "stacked", "presets", "first_point", "viewers")
 PACKAGES = ("torch", "numpy", "SQLAlchemy", "streamlit")
 
 

@@ -18,17 +18,29 @@ def data_dir() -> Path:
     Raises:
         ValueError: ``DROPVIZ_DATA`` names something that is not a directory.
     """
-    text = os.environ.get("DROPVIZ_DATA", "").strip()
+    return _directory("DROPVIZ_DATA", "~/.local/share/dropviz")
+
+
+def cache_dir() -> Path:
+    """The directory that fetched data sets are kept in: ``$DROPVIZ_CACHE``, else ``datasets`` in the data directory.
+
+    Raises:
+        ValueError: ``DROPVIZ_CACHE``, or without it ``DROPVIZ_DATA``, names something that is not a directory.
+    """
+    named = os.environ.get("DROPVIZ_CACHE", "").strip()
+    return _directory("DROPVIZ_CACHE", named) if named else data_dir() / "datasets"
+
+
+def _directory(variable: str, default: str) -> Path:
+    text = os.environ.get(variable, "").strip()
     try:
-        path = Path(text).expanduser() if text else Path.home() / ".local" / "share" / "dropviz"
+        path = Path(text or default).expanduser()
         usable = path.is_dir() or not path.exists()
     except (RuntimeError, OSError) as error:  # no such home, or a folder that may not be searched
-        raise ValueError(
-            f"DROPVIZ_DATA = {text!r} cannot be used ({error}): name another directory."
-        ) from None
+        raise ValueError(f"{variable} = {text!r} cannot be used ({error}): name another directory.") from None
     if not usable:
         raise ValueError(
-            f"DROPVIZ_DATA = {text!r} is not a directory: name one, or a path that can be created."
+            f"{variable} = {text!r} is not a directory: name one, or a path that can be created."
         )
     return path.absolute()
 

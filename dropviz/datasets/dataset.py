@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from dropviz.choices import Choices
+from dropviz import settings
+from dropviz.choices import Choices, SpecError
+from dropviz.downloads import Download, RemoteFile, cached, shown_size
 from dropviz.streams import generator
 from dropviz.task import Task
 from dropviz.text import Vocabulary
@@ -49,6 +52,7 @@ class Dataset(Choices):
     title: ClassVar[str]
     origin: ClassVar[str]  # where it comes from: a package, a generator, a download
     licence: ClassVar[str]
+    files: ClassVar[tuple[RemoteFile, ...]] = ()  # what has to be fetched before it can be loaded
     planar: ClassVar[bool] = False
     extent: ClassVar[tuple[float, float, float, float]] = (-1.0, 1.0, -1.0, 1.0)
 
@@ -63,11 +67,40 @@ class Dataset(Choices):
 
     def missing(self) -> str:
         """Empty where it can be loaded; else one sentence that says what is missing and how to get it."""
-        return ""
+        try:
+            return "" if not self.files or self.download().cached else self._to_be_fetched()
+        except ValueError as error:  # the settings name no usable folder
+            return str(error)
+
+    def download(self) -> Download:
+        """Its files, in the folder of the cache that has its name.
+
+        Raises:
+            ValueError: The cache directory cannot be used; see ``settings.cache_dir``.
+        """
+        return Download(files=self.files, folder=settings.cache_dir() / self.name)
+
+    def fetched(self, file: RemoteFile) -> Path:
+        """Where one of its files is.
+
+        Raises:
+            SpecError: It is not there; the message says how to get it.
+        """
+        download = self.download()
+        if not cached(file, download.folder):
+            raise SpecError(self._to_be_fetched())
+        return download.path(file)
+
+    def _to_be_fetched(self) -> str:
+        size = shown_size(sum(file.size for file in self.files))
+        return (
+            f"{self.title} has to be fetched first ({size}, licence: {self.licence}): "
+            f"run `dropviz data fetch {self.name}`, or press Fetch in the page."
+        )
 
     def source(self) -> str:
         """What identifies data from outside of this program, for the keys of results: a hash or a version."""
-        return ""
+        return " ".join(file.sha256[:16] for file in self.files)
 
     def references(self, seed: int) -> dict[str, float]:
         """Known numbers to compare with, such as ``optimum/loss`` or ``unigram/loss``, in the units of the metric."""

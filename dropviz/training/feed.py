@@ -18,6 +18,7 @@ from dropviz.experiment import ExperimentSpec
 from dropviz.streams import BitStreams, generator
 
 HELD = 2**24  # numbers that a piece of an evaluation may hold at once
+SHORTEST_STREAM = 3  # tokens
 EVALUATION_STREAMS = 10  # parallel streams that a text is evaluated in; each begins without a past
 
 
@@ -145,7 +146,13 @@ class Segments:
         self, spec: ExperimentSpec, seeds: Sequence[int], texts: Sequence[Text], device: str
     ) -> None:
         self.texts, self.device, self.streams = texts, device, spec.train.batch_size
-        length = min(len(one.train) for one in texts) // self.streams
+        tokens = min(len(one.train) for one in texts)
+        length = tokens // self.streams
+        if length < SHORTEST_STREAM:
+            raise ValueError(
+                f"The training text of {tokens:,} tokens is too short for {self.streams} streams: choose fewer streams"
+                f" (train.batch_size), so that each has {SHORTEST_STREAM} tokens or more."
+            )
         self.full = min(spec.language.segment, length - 1)
         self.rows = self.streams * self.full
         self.train = [one.train[: self.streams * length].reshape(self.streams, length) for one in texts]
