@@ -99,6 +99,8 @@ def test_state_changes_are_durable_and_points_need_not_be(store: Store) -> None:
         ("DROPVIZ_DEVICE", "gpu", settings.device),
         ("DROPVIZ_STORE", "mysql://there", settings.store_url),
         ("DROPVIZ_DATA", __file__, settings.data_dir),
+        ("DROPVIZ_CACHE", __file__, settings.cache_dir),
+        ("DROPVIZ_DATA", __file__, settings.cache_dir),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(variable: str, value: str, ask: object, monkeypatch) -> None:
@@ -115,6 +117,9 @@ def test_settings_follow_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(settings, "cores", lambda: 8)
     assert (settings.threads(3), settings.threads(7), settings.threads(20)) == (2, 1, 1)
     assert settings.store_url() == f"sqlite:///{tmp_path}/dropviz.db"
+    assert settings.cache_dir() == tmp_path / "datasets"
+    monkeypatch.setenv("DROPVIZ_CACHE", str(tmp_path / "elsewhere"))
+    assert settings.cache_dir() == tmp_path / "elsewhere"
 
 
 @pytest.mark.parametrize(
