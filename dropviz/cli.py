@@ -1,4 +1,4 @@
-"""The ``dropviz`` command: run an experiment headless, serve the dashboard, list the presets.
+"""The ``dropviz`` command: run an experiment headless, serve the dashboard, list the presets, fetch data.
 
 Commands import what they need when they run, so that ``dropviz --help`` is there at once.
 """
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from dropviz import data_commands
+
 if TYPE_CHECKING:
     from dropviz.experiment import ExperimentSpec
 
@@ -24,6 +26,7 @@ app = typer.Typer(
     add_completion=False,
     help="Take dropout apart while it trains: its explicit regularizer and its implicit gradient noise.",
 )
+app.add_typer(data_commands.app, name="data")
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
