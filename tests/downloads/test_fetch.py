@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -329,6 +330,17 @@ def test_an_answer_without_the_file_is_told_in_words_and_costs_nothing(
     assert part(file, tmp_path).read_bytes() == CONTENT[:HALF]
 
 
+@pytest.mark.parametrize(
+    "answer", [plain("404 Not Found"), plain("200 OK", "Content-Length: 5"), serve.silent]
+)
+def test_what_another_try_would_not_change_is_not_tried_again(
+    answer: serve.Answer, file: RemoteFile, server: Server, tmp_path: Path
+) -> None:
+    server.gives(answer)
+    refused(file, tmp_path, timeout=0.2, retries=3)
+    assert len(server.requests) == 1
+
+
 def test_a_server_that_says_nothing_is_given_up(file: RemoteFile, server: Server, tmp_path: Path) -> None:
     server.gives(serve.silent)
     assert "127.0.0.1 sent nothing for 0.2 seconds; check" in refused(file, tmp_path, timeout=0.2)
@@ -449,6 +461,28 @@ def test_of_many_processes_at_once_each_has_the_file_or_says_who_fetches_it(
     assert os.listdir(tmp_path) == [file.name]
     assert (tmp_path / file.name).read_bytes() == CONTENT
     assert server.starts == [0]
+
+
+def test_whoever_comes_while_another_finishes_finds_the_file(server: Server, tmp_path: Path) -> None:
+    content = b"small"
+    file = remote(f"{server.url}/small", content)
+    server.gives(whole(content))
+
+    def try_it(number: int) -> str:
+        time.sleep(number % 7 / 4000)
+        try:
+            return fetch(file, tmp_path / str(number // 7)).name
+        except DownloadError as error:
+            return str(error)
+
+    rounds = 60
+    with ThreadPoolExecutor(7) as crowd:
+        said = list(crowd.map(try_it, range(7 * rounds)))
+    assert {words for words in said if "another process" not in words} == {"small"}
+    for number in range(rounds):
+        assert os.listdir(tmp_path / str(number)) == ["small"]
+        assert (tmp_path / str(number) / "small").read_bytes() == content
+    assert len(server.requests) == rounds
 
 
 def test_a_killed_process_leaves_a_part_that_another_completes(
