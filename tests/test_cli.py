@@ -112,7 +112,7 @@ def test_a_failed_job_is_exit_code_1_and_the_rest_is_written(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("run", "--preset", "noisy-digits", "--set", "data=mnist"), "'mnist' is not a data set"),
+        (("run", "--preset", "noisy-digits", "--set", "data=mnits"), "'mnits' is not a data set"),
         (("run", "--preset", "noisy-digits", "--set", "p=1"), "p = 1 is not possible: it must be below 1"),
         (("run", "--preset", "noisy-digits", "--set", "train.steps=0"), "must be at least 1"),
         (("run", "--preset", "noisy-digits", "--set", "train.steps=900000"), "over this server's budget"),

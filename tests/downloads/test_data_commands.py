@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,18 +18,11 @@ from dropviz.datasets import fashion_mnist, registry
 from dropviz.datasets.cifar_10 import Cifar10
 from dropviz.datasets.digits import Digits
 from dropviz.datasets.mnist import Mnist
-from dropviz.downloads import RemoteFile
-from tests.downloads import server as serve
 from tests.downloads.server import Server, plain, whole
+from tests.downloads.small import remote, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE, TWO = b"one" * 50_000, b"two" * 20_000
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serve.serving() as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -40,15 +30,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server) -> Pa
     """MNIST is two small files on our server."""
     monkeypatch.setenv("DROPVIZ_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path / "debian")
-    monkeypatch.setattr(Mnist, "files", (remote(server, "one", ONE), remote(server, "two", TWO)))
+    monkeypatch.setattr(Mnist, "files", (remote(f"{server.url}/one", ONE), remote(f"{server.url}/two", TWO)))
     server.gives(whole(ONE), whole(TWO))
     return tmp_path / "cache"
-
-
-def remote(server: Server, name: str, content: bytes) -> RemoteFile:
-    return RemoteFile(
-        url=f"{server.url}/{name}", size=len(content), sha256=hashlib.sha256(content).hexdigest()
-    )
 
 
 def data(*arguments: str) -> int:
@@ -236,10 +220,7 @@ def test_an_interrupted_fetch_is_exit_code_130_and_keeps_what_came(
     process = in_terminal(theirs)
     os.close(theirs)
     part = cache / "mnist" / "one.part"
-    deadline = time.monotonic() + 30
-    while not (part.exists() and part.stat().st_size == 60_000):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: part.exists() and part.stat().st_size == 60_000)
     process.send_signal(signal.SIGINT)
     text = everything_from(ours)
     assert process.wait(30) == 130, text
