@@ -57,6 +57,20 @@ def store_url() -> str:
     return url
 
 
+def files_dir() -> Path | None:
+    """The folder of a user's own files that ``$DROPVIZ_FILES`` names, mounted and only read; None where it is not set.
+
+    Raises:
+        ValueError: ``DROPVIZ_FILES`` names something that is not a directory.
+    """
+    text = os.environ.get("DROPVIZ_FILES", "").strip()
+    if not text:
+        return None
+    if not os.path.isdir(os.path.expanduser(text)):
+        raise ValueError(f"DROPVIZ_FILES = {text!r} is not a directory: name one, or unset it.")
+    return Path(text).expanduser().absolute()
+
+
 def beside_store(ending: str) -> Path:
     """A place that belongs to the store and to no other one, such as ``dropviz.checkpoints`` beside ``dropviz.db``."""
     return Path(store_url().removeprefix("sqlite:///")).absolute().with_suffix(ending)

@@ -1,0 +1,106 @@
+"""Files that a person hands in: kept in the data directory under their hash, or read below a mounted folder.
+
+A knob names such a file in one of two ways: by the SHA-256 of an uploaded one, as ``keep`` returns it, or by its path
+below the folder that ``$DROPVIZ_FILES`` names. No name leads out of those two folders. What a file holds is the
+business of the data set that reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+from dropviz import settings
+from dropviz.choices import SpecError, shown
+
+Kind = Literal["text", "csv"]
+MOST_BYTES: dict[Kind, int] = {"text": 5_000_000, "csv": 20_000_000}
+
+
+def folder() -> Path:
+    """Where uploaded files are kept, each one named by the SHA-256 of what it holds."""
+    return settings.data_dir() / "uploads"
+
+
+def keep(content: bytes, kind: Kind) -> str:
+    """Keep what was uploaded and return its SHA-256 in hex; the same content is kept once.
+
+    Raises:
+        SpecError: It is empty or larger than a file of this kind may be.
+    """
+    _check_size(len(content), kind, "the uploaded file")
+    digest = hashlib.sha256(content).hexdigest()
+    folder().mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=folder(), prefix="part-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(folder() / digest)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return digest
+
+
+def path_of(file: str) -> Path:
+    """The path of an uploaded file, given its SHA-256, or of a file below ``$DROPVIZ_FILES``, given its path there.
+
+    Raises:
+        SpecError: There is no such file, or the path leads out of the folder.
+    """
+    if not file:
+        raise SpecError("No file is chosen: upload one, or name one below the folder of DROPVIZ_FILES.")
+    if re.fullmatch(r"[0-9a-f]{64}", file):
+        path = folder() / file
+        if not path.is_file():
+            raise SpecError(f"The upload {file[:12]}… is not on this machine: upload that file again.")
+        return path
+    mounted = settings.files_dir()
+    if mounted is None:
+        raise SpecError(
+            f"{shown(file)} is not an uploaded file and no folder of files is mounted: upload it, or set DROPVIZ_FILES."
+        )
+    try:
+        path = (mounted / file).resolve()
+        inside = path.is_relative_to(mounted.resolve())
+        there = inside and path.is_file()
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have, links in a circle
+        inside, there = True, False
+    if not inside:
+        raise SpecError(f"{shown(file)} leads out of DROPVIZ_FILES: name a file below that folder.")
+    if not there:
+        raise SpecError(f"{shown(file)} is not a file below DROPVIZ_FILES: choose one that is there.")
+    return path
+
+
+def read(file: str, kind: Kind) -> bytes:
+    """What the named file holds; see ``path_of`` for the two ways to name one.
+
+    Raises:
+        SpecError: There is no such file, it cannot be read, or it is empty, too large, or damaged since its upload.
+    """
+    path = path_of(file)
+    try:
+        _check_size(path.stat().st_size, kind, shown(file))
+        content = path.read_bytes()
+    except OSError as error:
+        raise SpecError(f"{shown(file)} cannot be read ({error.strerror}): choose another file.") from None
+    if path.parent == folder() and hashlib.sha256(content).hexdigest() != file:
+        raise SpecError(f"The upload {file[:12]}… is damaged on disk: upload that file again.")
+    return content
+
+
+def _check_size(size: int, kind: Kind, name: str) -> None:
+    if not size:
+        raise SpecError(f"{name[:1].upper()}{name[1:]} is empty: choose one with content.")
+    if size > MOST_BYTES[kind]:
+        most = MOST_BYTES[kind] // 1_000_000
+        raise SpecError(
+            f"{name[:1].upper()}{name[1:]} has {size:,} bytes, and a {kind} file may have {most} MB: cut it down."
+        )
