@@ -14,8 +14,6 @@ from dropviz.streams import generator
 from dropviz.task import Task, language
 from dropviz.text import unigram_loss
 
-HELD_OUT = 10_000  # tokens of the validation text, and of the test text
-
 
 class Markov(Dataset):
     """A chain over symbols whose rows of transition probabilities are drawn from a symmetric Dirichlet distribution.
@@ -41,7 +39,14 @@ class Markov(Dataset):
         ge=1000,
         le=10_000_000,
         title="Training tokens",
-        description="Drawn afresh for each seed, as are 10,000 for validation and 10,000 for the test.",
+        description="Drawn afresh for each seed.",
+    )
+    held_out_tokens: int = Field(
+        10_000,
+        ge=100,
+        le=1_000_000,
+        title="Held-out tokens",
+        description="Of the validation text, and as many of the test text; drawn afresh for each seed.",
     )
 
     title: ClassVar[str] = "Markov text (known optimum)"
@@ -60,7 +65,7 @@ class Markov(Dataset):
         vocabulary = symbols(self.symbols, "symbols of a Markov chain")
         train, validation, test = (
             walk(transition, pi, length, random).astype(vocabulary.dtype)
-            for length in (self.train_tokens, HELD_OUT, HELD_OUT)
+            for length in (self.train_tokens, self.held_out_tokens, self.held_out_tokens)
         )
         return Text(train=train, validation=validation, test=test, vocabulary=vocabulary)
 

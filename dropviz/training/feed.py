@@ -181,7 +181,7 @@ class Segments:
             x, y = self._tensors(rows)
             yield Batch(x=x, y=y, starts=start == 0)
         if left := tokens - 1 - streams * length:
-            first = max(0, tokens - 1 - self.full)
+            first = tokens - 1 - max(left, min(self.full, tokens - 1))
             x, y = self._tensors([text[None, first:tokens] for text in texts])
             yield Batch(x=x, y=y, starts=True, counted=left)
 

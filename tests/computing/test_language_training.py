@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import log
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_random_lengths_cover_the_text_in_order_and_are_the_same_for_all() -> No
     places = Places(5000, 70, random=True)
     drawn = [places.at(step) for step in range(400)]
     assert [Places(5000, 70, random=True).at(step) for step in (399, 3)] == [drawn[399], drawn[3]]
-    for (start, length), (following, _) in zip(drawn, drawn[1:], strict=False):
+    for (start, length), (following, _) in pairwise(drawn):
         assert following in (0, start + length)
         assert following or start + length >= 5000 - 1
     lengths = np.array([length for start, length in drawn if start + length < 5000])
@@ -157,13 +158,14 @@ def test_a_replicas_state_is_the_one_of_a_run_with_its_masks_alone() -> None:
 
 
 def slow_loss(training: Block, text: np.ndarray, seed: int) -> tuple[float, int]:
-    """Token by token over each of the ten streams, and over what is left from as far back as a segment goes."""
+    """Token by token over each of the ten streams, and over what is left, with a segment before it."""
     own = {name: value[seed : seed + 1].detach() for name, value in training.parameters.items()}
     length = (len(text) - 1) // EVALUATION_STREAMS
     parts = [(at * length, (at + 1) * length, 0) for at in range(EVALUATION_STREAMS)]
     left = len(text) - 1 - EVALUATION_STREAMS * length
     if left:
-        parts.append((len(text) - 1 - SEGMENT, len(text) - 1, SEGMENT - left))
+        back = max(left, SEGMENT)
+        parts.append((len(text) - 1 - back, len(text) - 1, back - left))
     total, count = 0.0, 0
     for first, last, skipped in parts:
         carried: dict[str, Tensor] = {}
@@ -195,7 +197,7 @@ def test_known_optimum_and_unigram_stand_beside_every_evaluation() -> None:
     for index, seed in enumerate((0, 1)):
         for name, value in data.references(seed).items():
             assert list(found[name]) == list(found["validation/loss"])
-            assert {values[index] for values in found[name].values()} == {pytest.approx(value)}
+            assert all(values[index] == pytest.approx(value) for values in found[name].values())
             perplexity = found[name.replace("loss", "perplexity")][0][index]
             assert log(perplexity) == pytest.approx(value)
     assert (found["optimum/loss"][0] < found["unigram/loss"][0]).all()
@@ -209,7 +211,7 @@ def test_a_text_is_generated_that_begins_like_the_validation_text() -> None:
     begun = text.vocabulary.decode(text.validation[:8])
     assert len(samples) == 3
     assert all(sample.startswith(begun) and len(sample.split()) == 68 for sample in samples)
-    assert len({sample for sample in samples}) == 3
+    assert len(set(samples)) == 3
 
 
 def test_observing_does_not_change_training() -> None:
