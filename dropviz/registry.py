@@ -1,7 +1,8 @@
 """One folder, one kind of thing, one file each: the members are found by being there.
 
-A member module defines one public subclass of the folder's base class. It must be importable without
-torch (the page lists the members and their knobs), so it imports torch inside the functions that compute.
+A member module defines one public subclass of the folder's base class with a default for its ``name``; a subclass
+without one is a base that several members share. All must be importable without torch (the page lists the members and
+their knobs), so they import torch inside the functions that compute.
 """
 
 from __future__ import annotations
@@ -47,11 +48,8 @@ class Registry(Generic[Member]):
     @cached_property
     def members(self) -> dict[str, type[Member]]:
         """Name → class, in alphabetical order of the names."""
-        found = classes_of(self.package, self.base)
-        named = [
-            one for one in found if not one.model_fields["name"].is_required()
-        ]  # the others are bases of these
-        return {one.model_fields["name"].default: one for one in named}
+        names = [(one.model_fields["name"], one) for one in classes_of(self.package, self.base)]
+        return dict(sorted((name.default, one) for name, one in names if not name.is_required()))
 
     def read(self, table: Any) -> Member:
         """Build a member from a table such as ``{"name": "digits", "train_size": 400}``, or its bare name.

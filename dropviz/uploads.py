@@ -18,7 +18,7 @@ from dropviz import settings
 from dropviz.choices import SpecError, shown
 
 Kind = Literal["text", "csv"]
-MOST_BYTES: dict[Kind, int] = {"text": 5_000_000, "csv": 20_000_000}
+MOST_BYTES: dict[Kind, int] = {"text": 5_000_000, "csv": 5_000_000}
 
 
 def folder() -> Path:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from dropviz.datasets.dataset import Dataset, Splits, redraw_labels, split
+from dropviz.datasets.dataset import Dataset, Splits, label_noise_knob, split, standardized, with_label_noise
 from dropviz.task import Task, classification
 
 
@@ -24,13 +23,7 @@ class BreastCancer(Dataset):
         title="Training patients",
         description="The rest of the 569 is halved into validation and test.",
     )
-    label_noise: float = Field(
-        0.2,
-        ge=0,
-        le=1,
-        title="Label noise",
-        description="Share of the training labels that are redrawn from both classes.",
-    )
+    label_noise: float = label_noise_knob(0.2, "both classes")
 
     title: ClassVar[str] = "Breast cancer (30 features)"
     origin: ClassVar[str] = "scikit-learn"
@@ -44,15 +37,8 @@ class BreastCancer(Dataset):
     def load(self, seed: int) -> Splits:
         """Split by the seed, standardize, then redraw training labels."""
         x, y = _arrays()
-        splits = split(x, y, train_size=self.train_size, seed=seed)
-        mean, deviation = splits.x_train.mean(axis=0), splits.x_train.std(axis=0)
-        return replace(
-            splits,
-            x_train=(splits.x_train - mean) / deviation,
-            x_validation=(splits.x_validation - mean) / deviation,
-            x_test=(splits.x_test - mean) / deviation,
-            y_train=redraw_labels(splits.y_train, probability=self.label_noise, classes=2, seed=seed),
-        )
+        splits = standardized(split(x, y, train_size=self.train_size, seed=seed))
+        return with_label_noise(splits, self.label_noise, classes=2, seed=seed)
 
 
 @cache

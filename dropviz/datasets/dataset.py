@@ -1,13 +1,14 @@
-"""What a data set is, and the two things that many share: splitting and label noise."""
+"""What a data set is, and what many share: splitting, standardizing, label noise."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from dropviz import settings
 from dropviz.choices import Choices, SpecError
@@ -107,12 +108,27 @@ class Dataset(Choices):
         return {}
 
 
-def split(x: np.ndarray, y: np.ndarray, *, train_size: int, seed: int) -> Splits:
+def label_noise_knob(default: float, classes: str) -> Any:
+    """The knob that ``with_label_noise`` reads; ``classes`` says in words what the labels are redrawn from."""
+    return Field(
+        default,
+        ge=0,
+        le=1,
+        title="Label noise",
+        description=f"Share of the training labels that are redrawn from {classes}.",
+    )
+
+
+def split(x: np.ndarray, y: np.ndarray, *, train_size: int, seed: int, stratified: bool = False) -> Splits:
     """Permute, take the first ``train_size`` examples for training and halve the rest.
 
-    The halves are the validation split (smaller by one example where the rest is odd) and the test split.
+    The halves are the validation split (smaller by one example where the rest is odd) and the test split. A
+    ``stratified`` split holds of each class its share, give or take two examples, and for training at least one.
     """
-    order = generator(seed, "data/split").permutation(len(x))
+    random = generator(seed, "data/split")
+    order = random.permutation(len(x))
+    if stratified:
+        order = order[_interleaved(y[order], random)]
     train, rest = order[:train_size], order[train_size:]
     validation, test = rest[: len(rest) // 2], rest[len(rest) // 2 :]
     x = x.astype(np.float32)
@@ -125,6 +141,40 @@ def split(x: np.ndarray, y: np.ndarray, *, train_size: int, seed: int) -> Splits
         x_test=x[test],
         y_test=y[test],
     )
+
+
+def _interleaved(y: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """An order in which every stretch holds the classes in their shares, one example of each class first.
+
+    The k-th of the n examples of a class is placed at the fraction (k + u) / n of the way, with one uniform u a class.
+    """
+    place = np.empty(len(y))
+    for label in np.unique(y):
+        members = np.flatnonzero(y == label)
+        place[members] = (np.arange(len(members)) + random.random()) / len(members)
+        place[members[0]] = 0
+    return np.argsort(place, kind="stable")
+
+
+def standardized(splits: Splits, *, targets: bool = False) -> Splits:
+    """Subtract the training split's mean from every feature of all splits and divide by its deviation.
+
+    Features that do not vary in the training split become 0 everywhere: nothing about them can be learned.
+    ``targets`` treats the numbers to predict in the same way, in place of the features.
+    """
+    letter = "y" if targets else "x"
+    train = getattr(splits, f"{letter}_train")
+    constant = (train == train[0]).all(axis=0)
+    mean, deviation = train.mean(axis=0), train.std(axis=0)
+    deviation = np.where(constant, np.float32(np.inf), deviation)
+    names = [f"{letter}_{part}" for part in ("train", "validation", "test")]
+    return replace(splits, **{name: (getattr(splits, name) - mean) / deviation for name in names})
+
+
+def with_label_noise(splits: Splits, probability: float, *, classes: int, seed: int) -> Splits:
+    """The splits with training labels redrawn; the labels of validation and test are never touched."""
+    noisy = redraw_labels(splits.y_train, probability=probability, classes=classes, seed=seed)
+    return replace(splits, y_train=noisy)
 
 
 def redraw_labels(y: np.ndarray, *, probability: float, classes: int, seed: int) -> np.ndarray:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from dropviz.datasets.dataset import Dataset, Splits, redraw_labels, split
+from dropviz.datasets.dataset import Dataset, Splits, label_noise_knob, split, with_label_noise
 from dropviz.task import Task, classification
 
 
@@ -24,13 +23,7 @@ class Digits(Dataset):
         title="Training images",
         description="The rest of the 1,797 is halved into validation and test.",
     )
-    label_noise: float = Field(
-        0.4,
-        ge=0,
-        le=1,
-        title="Label noise",
-        description="Share of the training labels that are redrawn from all ten classes.",
-    )
+    label_noise: float = label_noise_knob(0.4, "all ten classes")
 
     title: ClassVar[str] = "Digits (8 × 8 images)"
     origin: ClassVar[str] = "scikit-learn"
@@ -45,8 +38,7 @@ class Digits(Dataset):
         """Split by the seed, then redraw training labels; test labels are never touched."""
         x, y = _arrays()
         splits = split(x.reshape(-1, 1, 8, 8) / 16, y, train_size=self.train_size, seed=seed)
-        noisy = redraw_labels(splits.y_train, probability=self.label_noise, classes=10, seed=seed)
-        return replace(splits, y_train=noisy)
+        return with_label_noise(splits, self.label_noise, classes=10, seed=seed)
 
 
 @cache
