@@ -18,6 +18,7 @@ from dropviz.experiment import preset, preset_names
 from dropviz.export import versions
 from dropviz.headless import run_to_end
 from dropviz.store import Store
+from dropviz.web.examples import example_names
 from dropviz.web.reader import Reader
 
 SEEDS = 64
@@ -26,14 +27,14 @@ OF_THE_VIEWER = ("cursor", "reset", "state", "progress")  # of a moment and a br
 
 
 def main() -> int:
-    """Compute the named presets, by default all of them, in a data directory of their own."""
+    """Compute the named presets, by default those that have a result, in a data directory of their own."""
     parser = argparse.ArgumentParser(
         prog="python -m dropviz.carried", description="Compute the first screen's results."
     )
     parser.add_argument(
-        "presets", nargs="*", metavar="PRESET", help=f"of {', '.join(preset_names())}; by default all"
+        "presets", nargs="*", metavar="PRESET", help=f"of {', '.join(preset_names())}; by default those that have a result"
     )
-    for name in parser.parse_args().presets or preset_names():
+    for name in parser.parse_args().presets or example_names():
         with tempfile.TemporaryDirectory() as folder:
             os.environ["DROPVIZ_DATA"] = folder
             table = compute(name, SEEDS)

@@ -193,7 +193,7 @@ class ObserveChoices(Choices):
         ge=2,
         le=4096,
         title="Probe",
-        description="Training examples on which R, noise and curvature are measured; of a text, its first segment is.",
+        description="Training examples, or tokens, on which R, noise and curvature are measured.",
     )
     masks: int = Field(
         16, ge=2, le=1024, title="Masks", description="Mask draws for the regularizer by definition."

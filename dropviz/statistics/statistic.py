@@ -23,8 +23,8 @@ class Moment:
         strategy: The arm.
         outputs: C of the logits.
         parameters: Stacked parameters (S, …), to be read only.
-        probe: The probe as a network: B′ training examples, the first of each seed's split; of a text its first segment.
-        batches: The probe again, cut into networks of the minibatch's size.
+        probe: The probe as a network: the first training examples of each seed's split, or tokens.
+        batches: The same, cut into networks of the minibatch's size; of a text one of them.
         draws: ``draws(purpose, network)``: random numbers of the statistic's own for that network, at this step.
         surrogate: The choices of the analytic arms.
         masks: Mask draws for Monte Carlo.

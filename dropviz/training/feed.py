@@ -19,6 +19,7 @@ from dropviz.streams import BitStreams, generator
 
 HELD = 2**24  # numbers that a piece of an evaluation may hold at once
 SHORTEST_STREAM = 3  # tokens
+EVALUATED_OF_TRAINING = 5000  # tokens: enough for a curve to compare with
 EVALUATION_STREAMS = 10  # parallel streams that a text is evaluated in; each begins without a past
 
 
@@ -55,11 +56,11 @@ class Feed(Protocol):
         ...
 
     def probe(self, examples: int) -> Batch:
-        """The first so many training examples, or the first segment of the training text."""
+        """The first so many training examples, or tokens of the training text."""
         ...
 
     def probes(self, examples: int) -> list[Batch]:
-        """The probe again, cut into batches no larger than a training step's."""
+        """The same, cut into batches of a training step's size; of a text, one of them."""
         ...
 
 
@@ -165,11 +166,11 @@ class Segments:
         return Batch(x=x, y=y, starts=start == 0, share=length / self.full)
 
     def pieces(self, split: str) -> Iterator[Batch]:
-        """Every token of a split but the first is predicted once; of the training text as many as validation has."""
+        """Every token of a split but the first is predicted once; of the training text the first few thousand."""
         texts = [vars(one)[split] for one in self.texts]
         tokens = min(len(text) for text in texts)
         if split == "train":
-            tokens = min(tokens, *(len(one.validation) for one in self.texts))
+            tokens = min(tokens, EVALUATED_OF_TRAINING)
         streams = min(EVALUATION_STREAMS, max(1, (tokens - 1) // 2))
         length = (tokens - 1) // streams
         for start in range(0, length, self.full):
@@ -186,13 +187,16 @@ class Segments:
             yield Batch(x=x, y=y, starts=True, counted=left)
 
     def probe(self, examples: int) -> Batch:
-        """The first segment of the training text: as many tokens as a step has."""
-        x, y = self._tensors([streams[:, : self.full + 1] for streams in self.train])
-        return Batch(x=x, y=y, starts=True)
+        """The first segment of so many streams that it has ``examples`` tokens or more."""
+        return self._first_segment(-(-examples // self.full))
 
     def probes(self, examples: int) -> list[Batch]:
-        """The same."""
-        return [self.probe(examples)]
+        """The first segment of all streams, as large as a step: where weights drop, noise does not go with 1 / rows."""
+        return [self._first_segment(self.streams)]
+
+    def _first_segment(self, streams: int) -> Batch:
+        x, y = self._tensors([rows[:streams, : self.full + 1] for rows in self.train])
+        return Batch(x=x, y=y, starts=True)
 
     def _tensors(self, tokens: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
         """Inputs (S, B, T) and the tokens that follow them (S, B·T), out of (B, T + 1) a seed."""
