@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from dropviz.models.recurrent import Recurrent
+from dropviz.models.gated import Gated
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Gru(Recurrent):
+class Gru(Gated):
     """Gates in the order reset, update, candidate; the reset gate acts after the recurrent weights, as in cuDNN."""
 
     name: Literal["gru"] = "gru"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from dropviz.models.recurrent import Recurrent
+from dropviz.models.gated import Gated
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Lstm(Recurrent):
+class Lstm(Gated):
     """Gates in the order input, forget, output, candidate."""
 
     name: Literal["lstm"] = "lstm"

@@ -124,7 +124,8 @@ class Model(Choices):
     def _put_places_in_order(self) -> Any:
         """So that equal choices are equal specs."""
         places = self.places()
-        known = list(dict.fromkeys([*places.values(), *places]))
+        kinds = type(self).model_fields["dropout_at"].examples or []
+        known = list(dict.fromkeys([*kinds, *places.values(), *places]))
         chosen: dict[str, str] = {}
         for entry in self.dropout_at:
             place, own = _parsed(entry)
@@ -139,6 +140,10 @@ class Model(Choices):
                 )
         ordered = tuple(chosen[place] for place in known if place in chosen)
         object.__setattr__(self, "dropout_at", ordered)
+        if not self.sites():
+            raise SpecError(
+                f"dropout_at = {', '.join(ordered)} is nowhere in this network: choose from {', '.join(places)}."
+            )
         return self
 
 
