@@ -19,18 +19,21 @@ FEWEST_TRAINED = 10
 class Csv(Dataset):
     """The rows of a CSV file: features, and targets of a regression, are standardized by the training split.
 
-    See ``table.read_table`` for what a file may hold. What is wrong with it is said by ``missing``, and raised as a
-    ``SpecError`` by everything else that needs the file.
+    See ``table.read_table`` for what a file may hold.
     """
 
     name: Literal["csv"] = "csv"
     file: str = Field(
         "",
+        max_length=1000,
         title="File",
-        description="The SHA-256 of an uploaded file, or a path below the folder that DROPVIZ_FILES names.",
+        description="SHA-256 of an uploaded file, or the path of a file below the folder that DROPVIZ_FILES names.",
     )
     label: str = Field(
-        "", title="Label column", description="Its name in the first row; empty for the last column."
+        "",
+        max_length=1000,
+        title="Label column",
+        description="Its name in the first row; empty for the last column.",
     )
     problem: Problem = Field(
         "auto",
@@ -47,18 +50,24 @@ class Csv(Dataset):
     label_noise: float = label_noise_knob(0.0, "all classes; of a regression, 0")
 
     title: ClassVar[str] = "Your own table (CSV)"
-    origin: ClassVar[str] = "your file"
+    origin: ClassVar[str] = "a file of yours"
     licence: ClassVar[str] = "yours"
 
     @property
     def task(self) -> Task:
-        """What the label column asks for."""
+        """What the label column asks for; one feature and two classes where the file cannot be used."""
+        if self.missing():
+            return classification((1,), classes=2)
         table = self._table()
         shape = (len(table.features),)
         return classification(shape, len(table.classes)) if table.classes else regression(shape)
 
     def load(self, seed: int) -> Splits:
-        """Split by the seed, standardize, then redraw training labels."""
+        """Split by the seed, standardize, then redraw training labels.
+
+        Raises:
+            SpecError: What ``missing`` says.
+        """
         table = self._table()
         train_size = round(self.train_share * len(table.y))
         classes = len(table.classes)
@@ -72,13 +81,13 @@ class Csv(Dataset):
         """What is wrong with the file, or with the knobs given this file."""
         try:
             self._table()
-        except ValueError as error:
+        except ValueError as error:  # or with the settings
             return str(error)
         return ""
 
     def source(self) -> str:
-        """SHA-256 of the file."""
-        return self._table().digest
+        """SHA-256 of the file; empty where it cannot be used."""
+        return "" if self.missing() else self._table().digest
 
     def _table(self) -> Table:
         """The file as numbers, checked against the knobs."""
@@ -91,6 +100,8 @@ class Csv(Dataset):
             ) from None
         version = (str(path), status.st_mtime_ns, status.st_size)
         table = _read(self.file, version, self.label, self.problem)
+        if isinstance(table, str):
+            raise SpecError(table)
         trained, needed = round(self.train_share * len(table.y)), max(FEWEST_TRAINED, len(table.classes))
         if trained < needed:
             raise SpecError(
@@ -103,6 +114,13 @@ class Csv(Dataset):
 
 
 @lru_cache(maxsize=4)
-def _read(file: str, version: tuple[str, int, int], label: str, problem: Problem) -> Table:
-    """The file as numbers; ``version`` is where it lies and when it changed, so that a page need not parse it again."""
-    return read_table(uploads.read(file, "csv"), label=label, problem=problem)
+def _read(file: str, version: tuple[str, int, int], label: str, problem: Problem) -> Table | str:
+    """The file as numbers, or what is wrong with it.
+
+    ``version`` is where it lies and when it changed, so that a page does not parse it over and over.
+    """
+    content = uploads.read(file, "csv")
+    try:
+        return read_table(content, label=label, problem=problem)
+    except SpecError as error:
+        return str(error)

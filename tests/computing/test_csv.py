@@ -214,13 +214,14 @@ def test_the_source_is_the_hash_of_the_content_wherever_it_lies(
     assert "is not a file below DROPVIZ_FILES" in data.missing()
 
 
-def test_what_is_wrong_is_said_by_missing_and_raised_by_the_rest() -> None:
+def test_what_is_wrong_is_said_by_missing_and_raised_by_loading() -> None:
     assert Csv().missing().startswith("No file is chosen: upload one")
-    data = kept(b"hello")
-    assert "fewer than two columns" in data.missing()
-    for ask in (lambda: data.task, data.source, lambda: data.load(0)):
-        with pytest.raises(SpecError, match="fewer than two columns"):
-            ask()
+    for data in (Csv(), Csv(file="0" * 64), Csv(file="../x"), kept(b"hello"), kept(iris_file(), label="e")):
+        with pytest.raises(SpecError) as caught:
+            data.load(0)
+        assert data.missing() == str(caught.value)
+        assert data.source() == ""
+        assert (data.task.kind, data.task.outputs) == ("classification", 2)
 
 
 def test_knobs_that_do_not_fit_the_file_are_refused() -> None:
