@@ -125,7 +125,7 @@ class Model(Choices):
         """So that equal choices are equal specs."""
         places = self.places()
         kinds = type(self).model_fields["dropout_at"].examples or []
-        known = list(dict.fromkeys([*kinds, *places.values(), *places]))
+        known = list(dict.fromkeys([*places.values(), *places, *kinds]))
         chosen: dict[str, str] = {}
         for entry in self.dropout_at:
             place, own = _parsed(entry)
