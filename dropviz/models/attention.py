@@ -22,10 +22,10 @@ def normalized(h: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
 
 
 def sinusoids(positions: Tensor, width: int) -> Tensor:
-    """The sines, then the cosines of positions (T,) at frequencies from 1 to almost 1/10,000: (T, width)."""
+    """The sines, then the cosines of positions (T,) at frequencies from 1 to almost 1/10,000: (T, width), of their type."""
     import torch
 
-    frequencies = LONGEST ** -(torch.arange(0, width, 2, device=positions.device) / width)
+    frequencies = LONGEST ** -(torch.arange(0, width, 2).to(positions) / width)
     angles = positions.unsqueeze(-1) * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :width]
 

@@ -154,7 +154,8 @@ class Transformer(Model):
 
     def multiplications(self, task: Task) -> int:
         """Of the weights, and of attention to as many tokens as ``units`` counts."""
-        return self.parameter_count(task) + self.layers * 2 * self.width * (self.memory + 1)
+        products = 3 if self.relative else 2  # scores by content, by distance, sums of values
+        return self.parameter_count(task) + self.layers * products * self.width * (self.memory + 1)
 
     def compute(
         self, parameters: Mapping[str, Tensor], x: Tensor, dropout: SiteBehaviour, carried: Carried
@@ -167,7 +168,7 @@ class Transformer(Model):
 
         h = sqrt(self.width) * embedded(parameters, x, dropout)
         if not self.relative:
-            h = h + sinusoids(torch.arange(x.shape[2], device=x.device), self.width).to(h)
+            h = h + sinusoids(torch.arange(x.shape[2]).to(h), self.width)
         h = dropout(h, "input")
         for layer in range(1, self.layers + 1):
             own = {name: parameters[f"{name}{layer}"] for name in self._layer_shapes()}
@@ -213,8 +214,8 @@ class Transformer(Model):
 
         if not self.relative:
             return biased("query_bias") @ key.transpose(3, 4)
-        distances = torch.arange(key.shape[3] - 1, -1, -1, device=key.device)
-        waves = sinusoids(distances, self.width).to(key).expand(len(key), -1, -1)
+        distances = torch.arange(key.shape[3] - 1, -1, -1).to(key)
+        waves = sinusoids(distances, self.width).expand(len(key), -1, -1)
         far = in_heads(affine(waves, own["distance_weight"]), self.heads).unsqueeze(1)
         content = biased("content_bias") @ key.transpose(3, 4)
         return content + by_distance(biased("distance_bias") @ far.transpose(3, 4))
