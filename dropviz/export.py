@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 
 from dropviz import __version__, analysis
-from dropviz.experiment import code_version
+from dropviz.experiment import ExperimentSpec, code_version
 from dropviz.store import Experiment, Point, Result, Store
 
-DECOMPOSED = "test/accuracy"
 FILES = ("summary.json", "points.parquet", "spec.json")
 PACKAGES = ("torch", "numpy", "scikit-learn", "pydantic", "SQLAlchemy")
 
@@ -98,10 +97,13 @@ def finished_values(
     return last_values(one for one in series if (one.arm, one.seed) in finished)
 
 
-def decomposition(finished: dict[str, dict[str, dict[int, float]]]) -> analysis.Decomposition:
-    """The gain of dropout on the test split, taken apart."""
-    accuracy = {arm: metrics[DECOMPOSED] for arm, metrics in finished.items() if DECOMPOSED in metrics}
-    return analysis.decompose(accuracy, DECOMPOSED)
+def decomposition(
+    spec: ExperimentSpec, finished: dict[str, dict[str, dict[int, float]]]
+) -> analysis.Decomposition:
+    """The gain of dropout on the test split, by the task's score, taken apart."""
+    metric = f"test/{spec.data.task.score}"
+    values = {arm: metrics[metric] for arm, metrics in finished.items() if metric in metrics}
+    return analysis.decompose(values, metric)
 
 
 def summary(experiment: Experiment, finished: dict[str, dict[str, dict[int, float]]]) -> dict[str, Any]:
@@ -111,7 +113,7 @@ def summary(experiment: Experiment, finished: dict[str, dict[str, dict[int, floa
             arm: {metric: describe(values) for metric, values in metrics.items()}
             for arm, metrics in finished.items()
         },
-        "decomposition": decomposition(finished).to_table(),
+        "decomposition": decomposition(experiment.spec, finished).to_table(),
         "spec": experiment.spec.to_table(),
         "versions": versions(),
         "device": ", ".join(sorted({job.device for job in experiment.jobs if job.device})),
@@ -144,7 +146,7 @@ def write(store: Store, experiment: Experiment, folder: Path) -> analysis.Decomp
     _write_json(folder / "summary.json", summary(experiment, finished))
     _write_json(folder / "spec.json", experiment.spec.to_table())
     _write_points(folder / "points.parquet", series)
-    return decomposition(finished)
+    return decomposition(experiment.spec, finished)
 
 
 def _write_points(path: Path, series: Iterable[Series]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dropviz.analysis import FEWEST_SEEDS, Decomposition, Interval
 from dropviz.experiment import ExperimentSpec, surrogate_choices
+from dropviz.score import Score, levels, score_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,27 +27,36 @@ def headline(decomposition: Decomposition, spec: ExperimentSpec) -> Headline:
     d = decomposition
     if d.gain is None:
         return Headline(parts=((_incomplete(spec), False),))
-    unit, name = _unit(d.metric), d.metric.replace("/", " ")
-    less_is_better = d.metric.endswith("/loss")
+    split, _, metric = d.metric.partition("/")
+    score = score_of(spec.data.task, metric)
+    name, unit = f"{split} {metric}", f" {score.unit}" if score.unit else ""
     seeds = "1 seed" if d.n == 1 else f"{d.n} paired seeds"
     gain = d.gain if d.gain.estimate > 0 else _reversed(d.gain)
-    amount = (f"{_amount(gain.estimate, unit)}{_bracket(gain, unit)}", True)
+    amount = (f"{_amount(gain.estimate, score)}{_bracket(gain, score)}", True)
     parts: tuple[tuple[str, bool], ...]
     if d.verdict == "no gain to explain":
-        difference = (f"{_amount(d.gain.estimate, unit)}{_bracket(d.gain, unit)} {unit.word}", True)
+        lower = " lower" if score.less_is_better else ""
+        difference = (f"{_amount(d.gain.estimate, score)}{_bracket(d.gain, score)}{unit}{lower}", True)
         parts = ((f"Here dropout makes no difference to {name} that {seeds} can show: ", False), difference)
         parts = (*parts, (". There is no gain to explain.", False))
     elif d.gain.estimate == 0:
         parts = ((f"Here dropout makes no difference to {name}.", False),)
-    elif d.gain.estimate < 0:
-        verb = f"raises {name} by" if less_is_better else "costs"
-        rest = "." if less_is_better else f" of {name}."
-        parts = ((f"Here dropout {verb} ", False), amount, (f" {unit.word}{rest}", False))
     else:
-        verb = f"lowers {name} by" if less_is_better else "gains"
-        rest = "" if less_is_better else f" of {name}"
-        parts = ((f"Here dropout {verb} ", False), amount, (f" {unit.word}{rest}", False), *_share_parts(d))
-    return Headline(parts=parts, note=_note(d, spec, seeds))
+        gains = d.gain.estimate > 0
+        verb = ("gains" if gains else "costs", f" of {name}")
+        if score.less_is_better:
+            verb = (f"{'lowers' if gains else 'raises'} {name} by", _levels(d, spec))
+        rest = _share_parts(d) if gains else ((".", False),)
+        parts = ((f"Here dropout {verb[0]} ", False), amount, (f"{unit}{verb[1]}", False), *rest)
+    return Headline(parts=parts, note=_note(d, spec, score, seeds))
+
+
+def _levels(d: Decomposition, spec: ExperimentSpec) -> str:
+    """From which perplexity to which, of a text: of the mean loss, as the gain is."""
+    task = spec.data.task
+    if task.kind != "language" or d.baseline is None or d.gain is None:
+        return ""
+    return f" ({levels(task, d.baseline, d.baseline - d.gain.estimate)})"
 
 
 def _share_parts(d: Decomposition) -> tuple[tuple[str, bool], ...]:
@@ -84,14 +94,18 @@ def _incomplete(spec: ExperimentSpec) -> str:
     return f"To see what dropout gains, add {arms}."
 
 
-def _note(d: Decomposition, spec: ExperimentSpec, seeds: str) -> str:
+def _note(d: Decomposition, spec: ExperimentSpec, score: Score, seeds: str) -> str:
     notes = [f"{seeds}, 95 % intervals in brackets"]
     if d.n < FEWEST_SEEDS:
         notes = [f"{seeds}: an anecdote, so no interval"]
+    if score.meaning:
+        notes.append(f"loss is {score.meaning}")
+    if spec.data.task.kind == "language":
+        notes.append(spec.data.tokens_described())
     if d.explicit_share is not None:
         notes.append(f"explicit share at k = {d.k}, which keeps 1/{d.k} of the noise")
     if d.mask_noise is not None and d.mask_noise.equivalent is not None:
-        margin = f"{100 * d.mask_noise.margin:g} points"
+        margin = f"{score.factor * d.mask_noise.margin:g} {score.unit}".strip()
         said = "returns" if d.mask_noise.equivalent else "is not shown to return"
         notes.append(f"mask noise {said} dropout-{d.k} to dropout within {margin}")
     if d.faithfulness is not None:
@@ -110,25 +124,14 @@ def _departures(spec: ExperimentSpec) -> list[str]:
     return found + ([f"μ = {chosen.implicit:g}"] if chosen.implicit != 1 else [])
 
 
-@dataclass(frozen=True)
-class _Unit:
-    factor: float
-    digits: int
-    word: str
+def _amount(value: float, score: Score) -> str:
+    return f"{score.factor * value:.{score.digits}f}".replace("-", "−")
 
 
-def _unit(metric: str) -> _Unit:
-    return _Unit(100, 1, "points") if metric.endswith("/accuracy") else _Unit(1, 3, "nats")
-
-
-def _amount(value: float, unit: _Unit) -> str:
-    return f"{unit.factor * value:.{unit.digits}f}".replace("-", "−")
-
-
-def _bracket(one: Interval, unit: _Unit) -> str:
+def _bracket(one: Interval, score: Score) -> str:
     if one.lower is None or one.upper is None:
         return ""
-    return f" [{_amount(one.lower, unit)}, {_amount(one.upper, unit)}]"
+    return f" [{_amount(one.lower, score)}, {_amount(one.upper, score)}]"
 
 
 def _reversed(one: Interval) -> Interval:
@@ -138,5 +141,5 @@ def _reversed(one: Interval) -> Interval:
 
 
 def _percent(one: Interval) -> str:
-    unit = _Unit(100, 0, "%")
-    return f"{_amount(one.estimate, unit)} %{_bracket(one, unit)}"
+    percent = Score(metric="share", unit="%", factor=100, digits=0)
+    return f"{_amount(one.estimate, percent)} %{_bracket(one, percent)}"

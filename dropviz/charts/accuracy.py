@@ -5,11 +5,13 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from dropviz.charts.chart import Chart, Subject
-from dropviz.charts.traces import curves, over_steps
+from dropviz.charts.traces import curves, over_steps, reference
 
 
 def _figure(subject: Subject) -> go.Figure:
-    figure = over_steps(curves(subject, "validation/accuracy"), subject, y="validation accuracy")
+    optimum = reference("optimum/accuracy", "known optimum", subject, "top right")
+    traces = [optimum, *curves(subject, "validation/accuracy")]
+    figure = over_steps(traces, subject, y="validation accuracy")
     figure.layout.yaxis.tickformat = ".0%"
     return figure
 
@@ -18,7 +20,8 @@ chart = Chart(
     name="accuracy",
     place=40,
     title="Validation accuracy",
-    subtitle=lambda subject: "Held-out examples, dropout off",
+    subtitle=lambda subject: subject.held_out,
     figure=_figure,
-    metrics=("validation/accuracy",),
+    metrics=("optimum/accuracy", "validation/accuracy"),
+    shown=lambda subject: subject.task.kind == "classification",
 )

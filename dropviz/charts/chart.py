@@ -12,6 +12,7 @@ from dropviz.analysis import FEWEST_SEEDS
 from dropviz.datasets import Splits
 from dropviz.experiment import ExperimentSpec
 from dropviz.strategies import largest_k
+from dropviz.task import Task
 
 MOST_EXAMPLES = 300  # more would hide the picture below
 
@@ -27,6 +28,8 @@ class Subject:
         masks: Mask draws behind a Monte Carlo point.
         extent: (x0, x1, y0, y1) of a planar data set, else None.
         data: Name of the data set.
+        task: What it asks of a model.
+        tokens: Of a text: its vocabulary and how it is cut, in words.
         clips: Whether gradients are clipped.
         examples: (x₁, x₂, class) of a planar set's training examples of the first seed, at most ``MOST_EXAMPLES``.
     """
@@ -37,6 +40,8 @@ class Subject:
     masks: int
     extent: tuple[float, float, float, float] | None
     data: str
+    task: Task
+    tokens: str = ""
     clips: bool = False
     examples: tuple[tuple[float, float, int], ...] = ()
 
@@ -44,6 +49,7 @@ class Subject:
     @lru_cache(maxsize=128)
     def of(cls, spec: ExperimentSpec) -> Subject:
         """What the charts of this experiment need to know."""
+        task = spec.data.task
         return cls(
             arms=spec.arms,
             seeds=spec.seeds,
@@ -51,6 +57,8 @@ class Subject:
             masks=spec.observe.masks,
             extent=spec.data.extent if spec.data.planar else None,
             data=spec.data.name,
+            task=task,
+            tokens=spec.data.tokens_described() if task.kind == "language" else "",
             clips=spec.train.clip > 0,
             examples=_examples(spec) if spec.data.planar else (),
         )
@@ -59,6 +67,11 @@ class Subject:
     def largest_k(self) -> int | None:
         """The largest k of a plain dropout-k arm: the one that the explicit effect is read from."""
         return largest_k(self.arms)
+
+    @property
+    def held_out(self) -> str:
+        """What validation curves are of."""
+        return f"Held-out {'text' if self.task.kind == 'language' else 'examples'}, dropout off"
 
     @property
     def band(self) -> str:

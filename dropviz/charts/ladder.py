@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from dropviz.analysis import FEWEST_SEEDS
 from dropviz.charts.chart import Chart, Subject
 from dropviz.charts.style import arm_style, translucent
+from dropviz.score import score_of
 from dropviz.strategies import Strategy, strategy
 
 EFFECT = "#0072b2"
@@ -31,6 +32,7 @@ def _place(arm: Strategy) -> tuple[int, int]:
 
 def _row(arm: str, row: int, subject: Subject) -> list[go.Scatter]:
     style = arm_style(arm)
+    shown = ".4f" if score_of(subject.task).less_is_better else ".2%"
     seeds = go.Scatter(
         name=f"{arm}: seeds",
         mode="markers",
@@ -39,7 +41,7 @@ def _row(arm: str, row: int, subject: Subject) -> list[go.Scatter]:
         legendgroup=arm,
         showlegend=False,
         meta={"arm": arm, "role": "seeds", "row": row},
-        hovertemplate=f"{arm}: one seed<br>%{{x:.2%}}<extra></extra>",
+        hovertemplate=f"{arm}: one seed<br>%{{x:{shown}}}<extra></extra>",
     )
     mean = go.Scatter(
         name=arm,
@@ -54,7 +56,7 @@ def _row(arm: str, row: int, subject: Subject) -> list[go.Scatter]:
         error_x={"type": "data", "symmetric": False, "color": style.light, "thickness": 2.5, "width": 7},
         legendgroup=arm,
         meta={"arm": arm, "role": "mean", "row": row},
-        hovertemplate=f"{arm}: mean, {subject.band}<br>%{{x:.2%}}<extra></extra>",
+        hovertemplate=f"{arm}: mean, {subject.band}<br>%{{x:{shown}}}<extra></extra>",
     )
     return [seeds, mean]
 
@@ -64,7 +66,7 @@ def _faintness(seeds: int) -> float:
     return max(0.12, min(0.45, 6 / seeds))
 
 
-def _effect(name: str, alpha: float, rows: int) -> list[go.Scatter]:
+def _effect(name: str, alpha: float, rows: int, *, to_the_left: bool) -> list[go.Scatter]:
     area = go.Scatter(
         name=f"{name} effect",
         mode="lines",
@@ -80,7 +82,9 @@ def _effect(name: str, alpha: float, rows: int) -> list[go.Scatter]:
         name=f"{name} effect: label",
         mode="text",
         text=[f"{name} effect" if name == "explicit" else name],
-        textposition="middle center" if name == "explicit" else "middle right",
+        textposition="middle center"
+        if name == "explicit"
+        else f"middle {'left' if to_the_left else 'right'}",
         textfont={"size": 13, "color": EFFECT},
         line={"dash": "solid"},
         marker={"symbol": "square"},
@@ -94,14 +98,19 @@ def _effect(name: str, alpha: float, rows: int) -> list[go.Scatter]:
 
 def _figure(subject: Subject) -> go.Figure:
     arms = rungs(subject.arms)
-    rows = len(arms)
-    areas = [*_effect("explicit", 0.09, rows), *_effect("implicit", 0.22, rows)]
+    rows, score = len(arms), score_of(subject.task)
+    left = score.less_is_better
+    areas = [
+        *_effect("explicit", 0.09, rows, to_the_left=left),
+        *_effect("implicit", 0.22, rows, to_the_left=left),
+    ]
     marks = [trace for row, arm in enumerate(arms) for trace in _row(arm, row, subject)]
     return go.Figure(
         [*areas, *marks],
         layout={
             "template": None,
-            "xaxis": {"title": {"text": "accuracy"}, "tickformat": ".0%"},
+            "xaxis": {"title": {"text": score.axis("validation")}}
+            | ({} if score.less_is_better else {"tickformat": ".0%"}),
             "yaxis": {
                 "title": {"text": ""},
                 "tickvals": list(range(rows)),

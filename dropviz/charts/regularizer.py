@@ -5,10 +5,12 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from dropviz.charts.chart import Chart, Subject
-from dropviz.charts.traces import curves, over_steps, points
+from dropviz.charts.traces import band, line, over_steps, points
 
 
 def _figure(subject: Subject) -> go.Figure:
+    bands = [band(arm, "term/explicit", subject) for arm in subject.arms]
+    analytic = [line(arm, "term/explicit", error="term/explicit_se") for arm in subject.arms]
     sampled = [
         points(
             arm,
@@ -18,15 +20,22 @@ def _figure(subject: Subject) -> go.Figure:
         )
         for arm in subject.arms
     ]
-    return over_steps([*curves(subject, "term/explicit"), *sampled], subject, y="R", log=True)
+    return over_steps([*bands, *analytic, *sampled], subject, y="R", log=True)
 
 
 chart = Chart(
     name="regularizer",
     place=50,
     title="Explicit regularizer R",
-    subtitle=lambda subject: f"Lines: analytic. Open markers: by definition, {subject.masks} masks ± s.e.",
+    subtitle=lambda subject: (
+        f"Lines: analytic, ± s.e. where it is estimated. Open markers: by definition, {subject.masks} masks ± s.e."
+    ),
     figure=_figure,
-    metrics=("term/explicit", "regularizer/monte_carlo", "regularizer/monte_carlo_se"),
+    metrics=(
+        "term/explicit",
+        "term/explicit_se",
+        "regularizer/monte_carlo",
+        "regularizer/monte_carlo_se",
+    ),
     log=True,
 )

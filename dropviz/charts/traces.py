@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 
@@ -10,12 +10,19 @@ from dropviz.charts.chart import Subject
 from dropviz.charts.style import arm_style, translucent
 
 BAND_ALPHA = 0.16
+QUIET = "#4b5563"
+Place = Literal[
+    "top left", "bottom left", "top right", "bottom right"
+]  # right: at the left end, to the right of it
 TALL = 380  # pixels: for a chart of two panels, and for the one beside it
 
 
-def line(arm: str, metric: str, *, axis: str = "y", name: str | None = None, **look: Any) -> go.Scatter:
-    """The mean over seeds; role ``line``. ``look`` overrides width, dash and so on."""
+def line(
+    arm: str, metric: str, *, axis: str = "y", name: str | None = None, error: str | None = None, **look: Any
+) -> go.Scatter:
+    """The mean over seeds; role ``line``. ``look`` overrides width, dash and so on; ``error`` is of error bars of ± it."""
     style = arm_style(arm)
+    bars = {"error_y": {"type": "data", "color": style.light, "thickness": 1.5, "width": 4}} if error else {}
     return go.Scatter(
         name=name or arm,
         mode="lines+markers",
@@ -23,8 +30,9 @@ def line(arm: str, metric: str, *, axis: str = "y", name: str | None = None, **l
         marker={"symbol": style.marker, "color": style.light, "size": 8, "maxdisplayed": 8},
         legendgroup=arm,
         yaxis=axis,
-        meta={"arm": arm, "metric": metric, "role": "line"},
+        meta={"arm": arm, "metric": metric, "role": "line"} | ({"error": error} if error else {}),
         hovertemplate=f"{name or arm}<br>step %{{x:,}}<br>%{{y:.4g}}<extra></extra>",
+        **bars,
     )
 
 
@@ -66,6 +74,28 @@ def curves(subject: Subject, metric: str, *, axis: str = "y", error: str | None 
     """A band and a line for each arm: the bands lie under all lines."""
     bands = [band(arm, metric, subject, axis=axis, error=error) for arm in subject.arms]
     return bands + [line(arm, metric, axis=axis) for arm in subject.arms]
+
+
+def reference(metric: str, label: str, subject: Subject, place: Place) -> go.Scatter:
+    """A known number to compare with, as a thin line from end to end with its label on it; role ``reference``.
+
+    It is the same for all arms, so it is of none of them: the board takes the first arm that has it. Where nobody knows
+    the number, nothing is drawn.
+    """
+    at_end = place.endswith("left")
+    return go.Scatter(
+        name=label,
+        mode="lines+text",
+        line={"color": QUIET, "dash": "solid", "width": 1.5},
+        marker={"symbol": "line-ew", "color": QUIET},
+        text=["", label] if at_end else [label, ""],
+        textposition=place,
+        textfont={"size": 13, "color": QUIET},
+        cliponaxis=False,
+        showlegend=False,
+        meta={"metric": metric, "role": "reference", "span": [0, subject.steps]},
+        hovertemplate=f"{label}<br>%{{y:.4g}}<extra></extra>",
+    )
 
 
 def over_steps(traces: list[go.Scatter], subject: Subject, *, y: str, log: bool = False) -> go.Figure:

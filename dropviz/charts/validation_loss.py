@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from dropviz.charts.chart import Chart
-from dropviz.charts.traces import curves, over_steps
+import plotly.graph_objects as go
+
+from dropviz.charts.chart import Chart, Subject
+from dropviz.charts.traces import curves, over_steps, reference
+from dropviz.score import score_of
+
+
+def _figure(subject: Subject) -> go.Figure:
+    known = [
+        reference("optimum/loss", "known optimum", subject, "bottom right"),
+        reference("unigram/loss", "unigram baseline", subject, "top left"),
+    ]
+    return over_steps([*known, *curves(subject, "validation/loss")], subject, y="validation loss")
+
+
+def _subtitle(subject: Subject) -> str:
+    score = score_of(subject.task, "loss")
+    return f"{subject.held_out}; {score.meaning or score.unit}, lower is better"
+
 
 chart = Chart(
     name="validation-loss",
     place=30,
     title="Validation loss",
-    subtitle=lambda subject: "Held-out examples, dropout off",
-    figure=lambda subject: over_steps(curves(subject, "validation/loss"), subject, y="validation loss"),
-    metrics=("validation/loss",),
+    subtitle=_subtitle,
+    figure=_figure,
+    metrics=("optimum/loss", "unigram/loss", "validation/loss"),
 )

@@ -103,6 +103,10 @@ class Dataset(Choices):
         """What identifies data from outside of this program, for the keys of results: a hash or a version."""
         return " ".join(file.sha256[:16] for file in self.files)
 
+    def tokens_described(self) -> str:
+        """Of a text: the size of its vocabulary and how it is cut, as it stands beside every perplexity; loads nothing."""
+        return f"{self.task.outputs:,} {self.task.token}s"
+
     def references(self, seed: int) -> dict[str, float]:
         """Known numbers to compare with, such as ``optimum/loss`` or ``unigram/loss``, in the units of the metric."""
         return {}

@@ -105,8 +105,9 @@ class Evaluation:
         if step in self.surface_steps:
             found.append(Snapshot(step=step, name="surface", array=self._surface()))
         if step in self.sample_steps:
-            text = self._sample(step).encode()
-            found.append(Snapshot(step=step, name="sample", array=np.frombuffer(text, dtype=np.uint8)))
+            prompt, text = (np.frombuffer(part.encode(), dtype=np.uint8) for part in self._sample(step))
+            found.append(Snapshot(step=step, name="prompt", array=prompt))
+            found.append(Snapshot(step=step, name="sample", array=text))
         return found
 
     def _surface(self) -> np.ndarray:
@@ -117,8 +118,8 @@ class Evaluation:
         p = self.stacked.logits(grid, first=True).softmax(-1)[0, :, 1]
         return (p * 255).round().to(torch.uint8).view(SURFACE_SIZE, SURFACE_SIZE).cpu().numpy()
 
-    def _sample(self, step: int) -> str:
-        """The first tokens of the validation text, and what the first seed's network makes of them."""
+    def _sample(self, step: int) -> tuple[str, str]:
+        """The first tokens of the validation text, and again with what the first seed's network makes of them."""
         assert isinstance(self.feed, Segments)
         text: Text = self.feed.texts[0]
         random = generator(self.stacked.seeds[0], f"sample/{step}")
@@ -130,7 +131,7 @@ class Evaluation:
             p = self.stacked.logits(x, carried, first=True)[0, -1].double().softmax(-1).cpu().numpy()
             tokens.append(int(random.choice(len(p), p=p / p.sum())))
             unread = tokens[-1:] if carried else tokens[-self.feed.full :]
-        return text.vocabulary.decode(tokens)
+        return text.vocabulary.decode(tokens[:PROMPT_TOKENS]), text.vocabulary.decode(tokens)
 
     def state(self) -> dict[str, Tensor]:
         """What has to be remembered, by name."""

@@ -22,7 +22,8 @@ class Record:
 class Snapshot:
     """A picture or a text at a step, uint8.
 
-    ``surface`` is P(class 1) × 255 over the plane, rows from bottom to top; ``sample`` generated text in UTF-8.
+    ``surface`` is P(class 1) × 255 over the plane, rows from bottom to top; ``sample`` generated text in UTF-8, and
+    ``prompt`` the given text that it begins with.
     """
 
     step: int

@@ -15,7 +15,6 @@ from dropviz.store import Point
 MOST_POINTS = 1000
 DIGITS = 6
 STATISTICS = frozenset(metric for one in statistics() for metric in one.metrics)  # few points: all are kept
-LADDER_METRICS = ("validation/accuracy", "test/accuracy")
 
 Place = tuple[int, int]  # (job, position of the seed among the job's values)
 Row = tuple[int, int, int, float | None, float | None, float | None]
@@ -31,19 +30,32 @@ class Aggregate:
         stride: Keep every so many evaluation points (see ``stride_of``).
         interval: Steps between two evaluation points.
         last_step: The last step, which is always kept.
+        score: What gains are measured by: ``accuracy`` or ``loss``.
+
+    Attributes:
+        ladder: ``validation/score`` and ``test/score`` → arm → step → the value of each seed. The test split is read once
+            a seed, at a step of its own where seeds stop early, so its values stand at the last of these.
     """
 
     def __init__(
-        self, places: Mapping[str, Sequence[Place]], *, stride: int, interval: int, last_step: int
+        self,
+        places: Mapping[str, Sequence[Place]],
+        *,
+        stride: int,
+        interval: int,
+        last_step: int,
+        score: str = "accuracy",
     ) -> None:
         self.arms = list(places)
         self.metrics: list[str] = []
         self.rows: list[Row] = []
-        self.ladder: dict[str, dict[str, dict[int, np.ndarray]]] = {name: {} for name in LADDER_METRICS}
+        self.ladder: dict[str, dict[str, dict[int, np.ndarray]]] = {
+            f"{split}/{score}": {} for split in ("validation", "test")
+        }
         self._places = places
         self._jobs = {arm: sorted({job for job, _ in found}) for arm, found in places.items()}
         self._stride, self._interval, self._last_step = stride, interval, last_step
-        self._waiting: dict[tuple[str, str, int], dict[int, np.ndarray]] = {}
+        self._waiting: dict[tuple[str, str, int | None], dict[int, Point]] = {}
 
     def add(self, job_id: int, points: Iterable[Point]) -> None:
         """Take the new points of a job."""
@@ -55,28 +67,33 @@ class Aggregate:
                 self._take(arm, job_id, point)
 
     def _kept(self, point: Point) -> bool:
-        if point.name in STATISTICS or point.step == self._last_step:
+        if point.name in STATISTICS or _read_once(point.name) or point.step == self._last_step:
             return True
         return point.step % (self._stride * self._interval) == 0
 
     def _take(self, arm: str, job_id: int, point: Point) -> None:
-        key = (arm, point.name, point.step)
-        values = self._waiting.setdefault(key, {})
-        values[job_id] = point.values
-        if len(values) < len(self._jobs[arm]):
+        key = (arm, point.name, None if _read_once(point.name) else point.step)
+        found = self._waiting.setdefault(key, {})
+        found[job_id] = point
+        if len(found) < len(self._jobs[arm]):
             return
         del self._waiting[key]
-        seeds = np.array([values[job][position] for job, position in self._places[arm]], dtype=np.float64)
-        self.rows.append(
-            (self.arms.index(arm), self._metric(point.name), point.step, *summary(point.name, seeds))
+        step = max(point.step for point in found.values())
+        seeds = np.array(
+            [found[job].values[position] for job, position in self._places[arm]], dtype=np.float64
         )
+        self.rows.append((self.arms.index(arm), self._metric(point.name), step, *summary(point.name, seeds)))
         if point.name in self.ladder:
-            self.ladder[point.name].setdefault(arm, {})[point.step] = seeds
+            self.ladder[point.name].setdefault(arm, {})[step] = seeds
 
     def _metric(self, name: str) -> int:
         if name not in self.metrics:
             self.metrics.append(name)
         return self.metrics.index(name)
+
+
+def _read_once(metric: str) -> bool:
+    return metric.startswith("test/")
 
 
 def stride_of(evaluations: int) -> int:

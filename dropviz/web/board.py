@@ -26,6 +26,7 @@ def board(view_id: str, spec: ExperimentSpec, state: str) -> None:
         "state": state,
         "heard": st.session_state.get("heard", 0),
         "charts": skeletons(subject),
+        "samples": samples_card(subject),
         "band": subject.band,
         "styles": styles(subject.arms),
         "templates": {"light": template("light"), "dark": template("dark")},
@@ -49,6 +50,19 @@ def _skeleton(chart: Any, subject: Subject) -> dict[str, Any]:
         "log": chart.log,
         "wide": chart.wide,
         "figure": json.loads(chart.figure(subject).to_json()),
+    }
+
+
+def samples_card(subject: Subject) -> dict[str, Any] | None:
+    """The card of generated text, for a text; it stands before the chart that is named."""
+    if subject.task.kind != "language":
+        return None
+    return {
+        "title": "Generated text",
+        "subtitle": "Of the first seed's networks, dropout off. Marked: the beginning of the validation text, which they go on from",
+        "arms": list(subject.arms),
+        "token": subject.task.token,
+        "before": "loss",
     }
 
 

@@ -27,7 +27,7 @@ class Example:
             "progress": _progress(self.spec),
         }
         self._full = _json(self.payload | {"reset": True})
-        self._rest = _json(self.payload | {"reset": False, "rows": [], "surfaces": {}})
+        self._rest = _json(self.payload | {"reset": False, "rows": [], "surfaces": {}, "samples": {}})
 
     def read(self, cursor: Cursor | None) -> bytes:
         """The payload past a cursor: all of it, or nothing new."""

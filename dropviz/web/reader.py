@@ -64,7 +64,7 @@ class Reader:
             return self._body(cursor)[:-1] + b',"progress":' + self._progress + b"}"
 
     def _start_over(self) -> None:
-        experiment = self.experiment
+        experiment, task = self.experiment, self.experiment.spec.data.task
         places: dict[str, list[tuple[int, int]]] = {arm: [] for arm in experiment.spec.arms}
         for result in sorted(experiment.results, key=lambda result: result.seed):
             places[result.arm].append((result.job_id, result.position))
@@ -73,10 +73,12 @@ class Reader:
             stride=stride_of(experiment.spec.observe.evaluations),
             interval=evaluation_interval(experiment.spec),
             last_step=experiment.spec.train.steps,
+            score=task.score,
         )
         self._pictured = {arm: found[0][0] for arm, found in places.items() if found}
-        self._surfaces: dict[str, SnapshotRow] = {}
-        self._events: list[int | str] = []  # a row's index, or the arm whose surface is new
+        self._picture = "sample" if task.kind == "language" else "surface"
+        self._pictures: dict[str, tuple[int, dict[str, Any]]] = {}  # arm → number of the record, what travels
+        self._events: list[int | str] = []  # a row's index, or the arm whose picture is new
         self._after = {job.id: -1 for job in experiment.jobs}
         self._read = {job.id: -1 for job in experiment.jobs}  # the revision at which its points were read
         self._epoch = secrets.token_hex(4)
@@ -106,8 +108,8 @@ class Reader:
         if _epochs(self.experiment) != self._epochs:
             self._start_over()  # a resumed attempt took points back
         self._read_points()
-        if self.experiment.spec.data.planar:
-            self._read_surfaces()
+        if self.experiment.spec.data.planar or self._picture == "sample":
+            self._read_pictures()
         self._position = self.store.queue_position(self.view_id) if self.experiment.state == "queued" else 0
         failed = {job.arm for job in self.experiment.jobs if job.state == "failed"}
         self._story = story(self.experiment.spec, self._aggregate, state=self.experiment.state, failed=failed)
@@ -126,13 +128,17 @@ class Reader:
             self._read[job.id] = job.revision
         self._events += range(before, len(self._aggregate.rows))
 
-    def _read_surfaces(self) -> None:
+    def _read_pictures(self) -> None:
         for arm, job_id in self._pictured.items():
-            newest = self.store.snapshot(job_id, "surface")
-            known = self._surfaces.get(arm)
-            if newest is not None and (known is None or newest.seq != known.seq):
-                self._surfaces[arm] = newest
-                self._events.append(arm)
+            newest = self.store.snapshot(job_id, self._picture)
+            if newest is None or newest.seq == self._pictures.get(arm, (-1,))[0]:
+                continue
+            if self._picture == "surface":
+                found = _surface(newest)
+            else:
+                found = _sample(newest, self.store.snapshot(job_id, "prompt"))
+            self._pictures[arm] = newest.seq, found
+            self._events.append(arm)
 
     def _body(self, cursor: Cursor | None) -> bytes:
         """Everything but the progress, serialized once for all viewers with the same cursor."""
@@ -157,7 +163,9 @@ class Reader:
             "arms": self._aggregate.arms,
             "metrics": self._aggregate.metrics,
             "rows": [self._aggregate.rows[event] for event in new if isinstance(event, int)],
-            "surfaces": {arm: _surface(self._surfaces[arm]) for arm in pictured},
+            "surfaces": {},
+            "samples": {},
+            f"{self._picture}s": {arm: self._pictures[arm][1] for arm in pictured},
             **self._story,
         }
 
@@ -176,3 +184,11 @@ def _surface(snapshot: SnapshotRow) -> dict[str, Any]:
     height, width = snapshot.array.shape
     data = base64.b64encode(snapshot.array.tobytes()).decode()
     return {"step": snapshot.step, "width": width, "height": height, "data": data}
+
+
+def _sample(snapshot: SnapshotRow, prompt: SnapshotRow | None) -> dict[str, Any]:
+    """Generated text, cut where the network takes over from what it was given."""
+    text = snapshot.array.tobytes().decode(errors="replace")
+    given = prompt.array.tobytes().decode(errors="replace") if prompt else ""
+    given = given if text.startswith(given) else ""
+    return {"step": snapshot.step, "prompt": given, "text": text.removeprefix(given)}

@@ -11,41 +11,53 @@ from dropviz.analysis import decompose
 from dropviz.charts import Subject
 from dropviz.experiment import ExperimentSpec
 from dropviz.headline import headline
+from dropviz.score import score_of
 from dropviz.store.records import FINAL
 from dropviz.web.aggregate import Aggregate, comparison_step, summary, tidy
-
-TITLES = {"validation/accuracy": "validation accuracy", "test/accuracy": "test accuracy"}
 
 
 def story(
     spec: ExperimentSpec, aggregate: Aggregate, *, state: str, failed: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Headline, ladder and effects: by test accuracy when all is done, by validation accuracy until then."""
-    tested = aggregate.ladder["test/accuracy"]
-    metric = "test/accuracy" if state == "done" and len(tested) == len(spec.arms) else "validation/accuracy"
+    """Headline, ladder and effects: by the test split when all is done, by the validation split until then."""
+    task = spec.data.task
+    tested = aggregate.ladder[f"test/{task.score}"]
+    split = "test" if state == "done" and len(tested) == len(spec.arms) else "validation"
+    metric = f"{split}/{task.score}"
     by_arm = aggregate.ladder[metric]
-    step = comparison_step(by_arm, spec.train.steps)
-    level = {arm: steps[step] for arm, steps in by_arm.items() if step in steps}
+    steps = _compared(by_arm, spec.train.steps, each_at_its_end=split == "test")
+    level = {arm: by_arm[arm][step] for arm, step in steps.items()}
+    means = {arm: float(seeds.mean()) for arm, seeds in level.items()}
     return {
-        "headline": _headline(spec, level, metric, step, ended=state in FINAL, failed=failed),
-        "ladder": {arm: _rung(arm, steps, step) for arm, steps in by_arm.items()},
-        "ladder_title": TITLES[metric],
-        "effects": effects(Subject.of(spec), {arm: float(seeds.mean()) for arm, seeds in level.items()}),
+        "headline": _headline(spec, level, metric, started=bool(by_arm), ended=state in FINAL, failed=failed),
+        "ladder": {arm: _rung(arm, found, steps.get(arm)) for arm, found in by_arm.items()},
+        "ladder_title": score_of(task).axis(split),
+        "effects": effects(Subject.of(spec), means),
     }
+
+
+def _compared(
+    by_arm: Mapping[str, Mapping[int, np.ndarray]], last_step: int, *, each_at_its_end: bool
+) -> dict[str, int]:
+    """The step of each arm that is compared; the arms that are not as far have none."""
+    if each_at_its_end:  # at steps of their own, where seeds stopped early
+        return {arm: max(found) for arm, found in by_arm.items()}
+    step = comparison_step(by_arm, last_step)
+    return {arm: step for arm, found in by_arm.items() if step is not None and step in found}
 
 
 def _headline(
     spec: ExperimentSpec,
     level: Mapping[str, np.ndarray],
     metric: str,
-    step: int | None,
     *,
+    started: bool,
     ended: bool,
     failed: Collection[str],
 ) -> dict[str, Any]:
     missing = [arm for arm in ("none", "dropout") if arm in spec.arms and arm not in level]
-    if step is None or missing:
-        return _waiting(missing, started=step is not None, ended=ended or bool(set(missing) & set(failed)))
+    if not started or missing:
+        return _waiting(missing, started=started, ended=ended or bool(set(missing) & set(failed)))
     values = {
         arm: dict(zip(spec.seed_list(), map(float, seeds), strict=True)) for arm, seeds in level.items()
     }
@@ -68,7 +80,7 @@ def _waiting(missing: Sequence[str], *, started: bool, ended: bool) -> dict[str,
 
 
 def _rung(arm: str, steps: Mapping[int, np.ndarray], compared: int | None) -> dict[str, Any]:
-    at = compared if compared is not None and compared in steps else max(steps)
+    at = max(steps) if compared is None else compared
     seeds = steps[at]
     mean, lower, upper = summary("accuracy", seeds)
     values = [tidy(value) for value in seeds]
@@ -88,7 +100,10 @@ def effects(subject: Subject, means: Mapping[str, float]) -> dict[str, list[floa
     if k is None or not {"none", "dropout", f"dropout-{k}"} <= means.keys():
         return {}
     none, middle, dropout = means["none"], means[f"dropout-{k}"], means["dropout"]
-    if dropout <= none:
-        return {}
+    sign = -1 if score_of(subject.task).less_is_better else 1
     areas = {"explicit": (none, middle), "implicit": (middle, dropout)}
-    return {name: [tidy(start), tidy(end)] for name, (start, end) in areas.items() if end > start}
+    return {
+        name: [tidy(start), tidy(end)]
+        for name, (start, end) in areas.items()
+        if sign * (dropout - none) > 0 and sign * (end - start) > 0
+    }

@@ -16,11 +16,15 @@ from dropviz.charts import Chart, Subject, arm_style, charts, template
 from dropviz.charts.style import Mode
 from dropviz.experiment import preset
 from dropviz.strategies import examples
+from dropviz.task import classification, language, regression
 
 ARMS = tuple(examples())
+CLASSES, PLANE = classification((64,), classes=10), classification((2,), classes=2)
 SUBJECTS = {
-    "digits": Subject(arms=ARMS, seeds=8, steps=1500, masks=16, extent=None, data="digits"),
-    "one seed": Subject(arms=("none", "dropout"), seeds=1, steps=40, masks=4, extent=None, data="digits"),
+    "digits": Subject(arms=ARMS, seeds=8, steps=1500, masks=16, extent=None, data="digits", task=CLASSES),
+    "one seed": Subject(
+        arms=("none", "dropout"), seeds=1, steps=40, masks=4, extent=None, data="digits", task=CLASSES
+    ),
     "plane": Subject(
         arms=ARMS,
         seeds=3,
@@ -28,12 +32,55 @@ SUBJECTS = {
         masks=4,
         extent=(-1, 3, -2, 0),
         data="two-moons",
+        task=PLANE,
         examples=((0.0, -1.0, 0), (1.0, -1.5, 1), (2.0, -0.5, 0)),
     ),
-    "one arm": Subject(arms=("explicit",), seeds=2, steps=1, masks=2, extent=(0, 1, 0, 1), data="two-moons"),
+    "words": Subject(
+        arms=ARMS,
+        seeds=3,
+        steps=99,
+        masks=4,
+        extent=None,
+        data="prose",
+        task=language(2000, "word"),
+        tokens="2,000 words, lower case",
+    ),
+    "characters": Subject(
+        arms=("none", "dropout"),
+        seeds=1,
+        steps=9,
+        masks=4,
+        extent=None,
+        data="prose",
+        task=language(65, "character"),
+        tokens="65 characters",
+    ),
+    "numbers": Subject(
+        arms=("none", "dropout"),
+        seeds=4,
+        steps=9,
+        masks=4,
+        extent=None,
+        data="diabetes",
+        task=regression((10,)),
+    ),
+    "one arm": Subject(
+        arms=("explicit",), seeds=2, steps=1, masks=2, extent=(0, 1, 0, 1), data="two-moons", task=PLANE
+    ),
 }
-ROLES = {"line", "band", "points", "seeds", "mean", "effect", "effect-label", "surface", "examples"}
-SHARED = {"effect", "effect-label", "examples"}  # of no arm in particular
+ROLES = {
+    "line",
+    "band",
+    "points",
+    "seeds",
+    "mean",
+    "effect",
+    "effect-label",
+    "surface",
+    "examples",
+    "reference",
+}
+SHARED = {"effect", "effect-label", "examples", "reference"}  # of no arm in particular
 PLAIN_DASHES = {"solid", "dot", "dash", "longdash", "dashdot", "longdashdot"}
 
 
@@ -192,7 +239,18 @@ def test_a_chart_looks_the_same_whatever_else_is_compared(chart: Chart) -> None:
 def test_only_planar_data_has_boundaries(subject: Subject) -> None:
     shown = {chart.name for chart in charts() if chart.shown(subject)}
     assert ("boundary" in shown) == (subject.extent is not None)
-    assert {"ladder", "loss", "accuracy", "curvature"} <= shown
+    assert {"ladder", "loss", "validation-loss", "curvature"} <= shown
+
+
+def test_each_task_has_the_charts_of_its_own_score() -> None:
+    scores = {"accuracy", "perplexity", "bits-per-character"}
+    for name, wanted in (
+        ("digits", {"accuracy"}),
+        ("words", {"perplexity"}),
+        ("characters", {"bits-per-character"}),
+        ("numbers", set()),
+    ):
+        assert {chart.name for chart in charts() if chart.shown(SUBJECTS[name])} & scores == wanted
 
 
 def test_only_runs_that_clip_show_how_often() -> None:
@@ -225,6 +283,49 @@ def test_ink_is_dark_on_light_and_light_on_dark() -> None:
     )
     assert light < 20
     assert dark > 80
+
+
+def test_a_known_number_is_one_thin_labelled_line_from_end_to_end() -> None:
+    for name in ("accuracy", "validation-loss", "perplexity", "bits-per-character"):
+        lines = [t for t in named(name).figure(SUBJECTS["words"]).data if t.meta["role"] == "reference"]
+        assert lines
+        for line in lines:
+            assert list(filter(None, line.text)) == [line.name]
+            assert list(line.meta["span"]) == [0, 99]
+            assert line.line.width < 2
+            ending = "left" if line.text[1] else "right"  # the label stays inside of the axes
+            assert line.textposition.endswith(ending)
+
+
+def test_a_perplexity_never_stands_without_its_vocabulary() -> None:
+    assert "2,000 words, lower case" in named("perplexity").subtitle(SUBJECTS["words"])
+    assert "65 characters" in named("bits-per-character").subtitle(SUBJECTS["characters"])
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("digits", "validation accuracy"),
+        ("words", "validation loss in nats a word (lower is better)"),
+        ("characters", "validation loss in nats a character (lower is better)"),
+        ("numbers", "validation loss (lower is better)"),
+    ],
+)
+def test_the_ladder_speaks_of_the_score_of_the_task(name: str, title: str) -> None:
+    figure = named("ladder").figure(SUBJECTS[name])
+    assert figure.layout.xaxis.title.text == title
+    assert (figure.layout.xaxis.tickformat == ".0%") == (name == "digits")
+    label = trace_of(figure, role="effect-label", effect="implicit")
+    assert label.textposition == ("middle right" if name == "digits" else "middle left")
+
+
+def test_an_estimated_regularizer_shows_its_standard_error() -> None:
+    figure = named("regularizer").figure(SUBJECTS["words"])
+    for arm in ARMS:
+        curve = trace_of(figure, role="line", arm=arm)
+        assert curve.meta["error"] == "term/explicit_se"
+        assert curve.error_y.thickness
+    assert "± s.e. where it is estimated" in named("regularizer").subtitle(SUBJECTS["words"])
 
 
 # Decision boundaries.

@@ -45,7 +45,18 @@ def test_the_payload_has_what_the_board_reads(app: Starlette, store: Store, engi
     view_id = store.submit(spec)
     engine.run_all()
     table = json.loads(get(app, f"/live/{view_id}").body)
-    parts = {"cursor", "reset", "state", "seeds", "arms", "metrics", "rows", "surfaces", "progress"}
+    parts = {
+        "cursor",
+        "reset",
+        "state",
+        "seeds",
+        "arms",
+        "metrics",
+        "rows",
+        "surfaces",
+        "samples",
+        "progress",
+    }
     assert table.keys() == parts | {"headline", "ladder", "ladder_title", "effects"}
 
 

@@ -12,6 +12,7 @@ from dropviz.charts import Subject
 from dropviz.experiment import ExperimentSpec
 from dropviz.headline import headline
 from dropviz.store import Point
+from dropviz.task import classification
 from dropviz.web.aggregate import Aggregate
 from dropviz.web.story import effects, story
 
@@ -133,7 +134,15 @@ def test_an_arm_still_training_beside_finished_ones_is_marked_as_not_level(spec:
 
 
 def subject(*arms: str) -> Subject:
-    return Subject(arms=arms, seeds=3, steps=40, masks=4, extent=None, data="digits")
+    return Subject(
+        arms=arms,
+        seeds=3,
+        steps=40,
+        masks=4,
+        extent=None,
+        data="digits",
+        task=classification((64,), classes=10),
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,13 @@ function band(rows, errors, log) {
   return { x: [...x, ...x.toReversed()], y: [...edges.map((edge) => edge[2]), ...edges.map((edge) => edge[1]).toReversed()] };
 }
 
+// A number that is known beforehand, from one end of the axis to the other.
+function reference(trace, meta, rows) {
+  const mean = rows.at(-1)?.[1] ?? null;
+  if (mean === null) Object.assign(trace, { x: [], y: [] });
+  else Object.assign(trace, { x: meta.span, y: [mean, mean] });
+}
+
 function rung(trace, meta, entry) {
   if (!entry) return Object.assign(trace, { x: [], y: [] });
   trace.opacity = entry.level ? 1 : 0.35;
@@ -24,11 +31,11 @@ function rung(trace, meta, entry) {
 }
 
 // The width that the comparable arms need: one that has only begun must not squeeze them.
-function ladderRange(ladder) {
+function ladderRange(ladder, inPercent) {
   const level = Object.values(ladder).filter((entry) => entry.level);
   const ends = level.flatMap((entry) => [...entry.values, entry.lower ?? entry.mean, entry.upper ?? entry.mean]);
   if (!ends.length) return null;
-  const low = Math.min(...ends), high = Math.max(...ends), room = Math.max(0.01, 0.08 * (high - low));
+  const low = Math.min(...ends), high = Math.max(...ends), room = Math.max(inPercent ? 0.01 : 0.002, 0.08 * (high - low));
   return [low - room, high + room];
 }
 

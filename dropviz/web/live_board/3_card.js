@@ -55,7 +55,7 @@ class Card {
       this.drawn = true;
       this.plot.on("plotly_relayout", (change) => this.onRelayout(change));
     }
-    this.empty.hidden = data.some((trace) => trace.meta?.role !== "examples" && ((trace.x?.length ?? 0) > 0 || trace.z));
+    this.empty.hidden = data.some((trace) => !["examples", "reference"].includes(trace.meta?.role) && ((trace.x?.length ?? 0) > 0 || trace.z));
     this.empty.textContent = LIVE.includes(this.board.state ?? "queued") ? "no points yet" : "no points";
     if (this.scale) this.scale.textContent = this.log ? "log" : "linear";
     if (this.scale) this.scale.setAttribute("aria-label", `y axis: ${this.log ? "logarithmic" : "linear"}; press to change`);
@@ -79,8 +79,8 @@ class Card {
       }
     }
     if (chart.name === "ladder") {
-      layout.xaxis.title.text = board.payload.ladder_title ?? "accuracy";
-      const range = ladderRange(board.payload.ladder ?? {});
+      layout.xaxis.title.text = board.payload.ladder_title ?? layout.xaxis.title.text;
+      const range = ladderRange(board.payload.ladder ?? {}, this.inPercent());
       if (range) Object.assign(layout.xaxis, { range, autorange: false });
       if (narrow) layout.yaxis.ticktext = layout.yaxis.ticktext.map((arm) => arm.replace("+", "<br>+"));
     }
@@ -94,7 +94,8 @@ class Card {
     const meta = skeleton.meta ?? {};
     const trace = structuredClone(skeleton);
     this.paint(trace, meta);
-    if (meta.metric) Object.assign(trace, this.overSteps(meta, trace));
+    if (meta.role === "reference") reference(trace, meta, board.known(meta.metric));
+    else if (meta.metric) Object.assign(trace, this.overSteps(meta, trace));
     else if (meta.role === "seeds" || meta.role === "mean") rung(trace, meta, board.payload.ladder?.[meta.arm]);
     else if (meta.role === "effect" || meta.role === "effect-label") area(trace, meta, board.payload.effects?.[meta.effect]);
     else if (meta.role === "surface") surface(trace, meta, board.surfaces[meta.arm]);
@@ -107,6 +108,7 @@ class Card {
     if (this.board.mode === "light") return;
     if (meta.role === "effect") trace.fillcolor = meta.effect === "explicit" ? "rgba(77,159,230,0.14)" : "rgba(77,159,230,0.34)";
     if (meta.role === "effect-label") trace.textfont.color = "#8ec5f5";
+    if (meta.role === "reference") trace.line.color = trace.textfont.color = "#b3bac5";
     if (!color || meta.role === "surface") return;
     const translucent = (alpha) => color + Math.round(alpha * 255).toString(16).padStart(2, "0");
     if (trace.line) trace.line.color = color;
@@ -120,7 +122,10 @@ class Card {
     const errors = new Map(meta.error ? this.board.rows(meta.arm, meta.error).map((row) => [row[0], row[1]]) : []);
     if (meta.role === "band") return band(rows, errors, this.log);
     const filled = { x: rows.map((row) => row[0]), y: rows.map((row) => row[1]) };
-    if (meta.role === "points") filled.error_y = { ...trace.error_y, array: filled.x.map((step) => errors.get(step) ?? null) };
+    if (meta.error) {
+      const array = filled.x.map((step) => errors.get(step) ?? null);
+      filled.error_y = { ...trace.error_y, array, visible: array.some((error) => error > 0) }; // of an exact value there is none
+    }
     return filled;
   }
 
@@ -183,20 +188,27 @@ class Card {
     this.table.replaceChildren(table);
   }
 
+  inPercent() {
+    return this.chart.figure.layout.xaxis.tickformat?.endsWith("%") ?? false;
+  }
+
   ladderRows() {
-    const percent = (value) => value === null || value === undefined ? "–" : `${(100 * value).toFixed(2)} %`;
+    const inPercent = this.inPercent();
+    const shown = (value) => inPercent ? `${(100 * value).toFixed(2)} %` : value.toFixed(4);
+    const number = (value) => value === null || value === undefined ? "–" : shown(value);
     const entries = Object.entries(this.board.payload.ladder ?? {});
-    const lines = entries.map(([arm, e]) => [arm, percent(e.mean), percent(e.lower), percent(e.upper), String(e.values.length), String(e.step)]);
+    const lines = entries.map(([arm, e]) => [arm, number(e.mean), number(e.lower), number(e.upper), String(e.values.length), String(e.step)]);
     return [["arm", "mean", "lower", "upper", "seeds", "step"], ...lines];
   }
 
   curveRows() {
     const number = (value) => value === null || value === undefined ? "–" : String(Number(value.toPrecision(4)));
-    const columns = this.chart.figure.data.map((trace) => trace.meta).filter((meta) => ["line", "points"].includes(meta?.role));
-    const maps = columns.map((meta) => new Map(this.board.rows(meta.arm, meta.metric).map((row) => [row[0], row[1]])));
+    const columns = this.chart.figure.data.map((trace) => trace.meta).filter((meta) => ["line", "points", "reference"].includes(meta?.role));
+    const rows = (meta) => meta.arm ? this.board.rows(meta.arm, meta.metric) : this.board.known(meta.metric);
+    const maps = columns.map((meta) => new Map(rows(meta).map((row) => [row[0], row[1]])));
     const used = columns.map((meta, index) => index).filter((index) => maps[index].size);
     const steps = [...new Set(used.flatMap((index) => [...maps[index].keys()]))].sort((a, b) => a - b);
-    const head = ["step", ...used.map((index) => `${columns[index].arm} ${columns[index].metric}`)];
+    const head = ["step", ...used.map((index) => `${columns[index].arm ?? ""} ${columns[index].metric}`.trim())];
     return [head, ...steps.map((step) => [String(step), ...used.map((index) => number(maps[index].get(step)))])];
   }
 }

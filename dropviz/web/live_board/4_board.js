@@ -85,6 +85,10 @@ class Board {
     this.drawLegend(data);
     for (const card of this.cards) card.end();
     this.cards = JSON.parse(data.charts).map((chart) => new Card(this, chart));
+    if (data.samples) {
+      const place = this.cards.findIndex((card) => card.chart.name === data.samples.before);
+      this.cards.splice(place, 0, new Samples(this, data.samples));
+    }
     this.grid.replaceChildren(...this.cards.map((card) => card.figure));
     this.run = (this.run ?? 0) + 1;
     this.begin(this.run, data.plotly);
@@ -93,6 +97,7 @@ class Board {
   forget() {
     this.series = new Map();
     this.surfaces = {};
+    this.samples = {};
     this.cursor = "";
     this.payload = { ladder: {}, effects: {}, arms: [], metrics: [] };
   }
@@ -189,7 +194,8 @@ class Board {
   take(answer) {
     if (answer.reset) this.forget();
     this.cursor = answer.cursor;
-    const touched = answer.rows.length > 0 || answer.reset || Object.keys(answer.surfaces).length > 0;
+    const pictures = [answer.surfaces ?? {}, answer.samples ?? {}]; // carried results may lack either
+    const touched = answer.rows.length > 0 || answer.reset || pictures.some((found) => Object.keys(found).length > 0);
     for (const [arm, metric, ...row] of answer.rows) {
       const key = `${answer.arms[arm]} ${answer.metrics[metric]}`;
       if (!this.series.has(key)) this.series.set(key, []);
@@ -198,6 +204,7 @@ class Board {
       if (rows.length > 1 && rows[rows.length - 2][0] > row[0]) rows.sort((a, b) => a[0] - b[0]);
     }
     Object.assign(this.surfaces, answer.surfaces);
+    Object.assign(this.samples, answer.samples);
     const changed = this.state !== answer.state;
     this.payload = answer;
     this.drawText(answer);
@@ -213,6 +220,11 @@ class Board {
 
   rows(arm, metric) {
     return this.series.get(`${arm} ${metric}`) ?? [];
+  }
+
+  // Of a metric that is the same for all arms: the first arm's that has it.
+  known(metric) {
+    return this.payload.arms.map((arm) => this.rows(arm, metric)).find((rows) => rows.length) ?? [];
   }
 
   announce(answer) {
