@@ -63,6 +63,16 @@ def seeds_together(spec: ExperimentSpec, arm: str) -> int:
     return max(1, min(MOST_SEEDS_TOGETHER, fit))
 
 
+def check_data(spec: ExperimentSpec) -> None:
+    """Refuse a spec whose data are not on this machine.
+
+    Raises:
+        SpecError: Says what is missing and how to get it.
+    """
+    if reason := spec.data.missing():
+        raise SpecError(reason)
+
+
 def check_budget(spec: ExperimentSpec, budget: Budget | None = None) -> None:
     """Refuse a spec that asks for more than this installation allows.
 

@@ -32,7 +32,10 @@ def main() -> int:
         prog="python -m dropviz.carried", description="Compute the first screen's results."
     )
     parser.add_argument(
-        "presets", nargs="*", metavar="PRESET", help=f"of {', '.join(preset_names())}; by default those that have a result"
+        "presets",
+        nargs="*",
+        metavar="PRESET",
+        help=f"of {', '.join(preset_names())}; by default those that have a result",
     )
     for name in parser.parse_args().presets or example_names():
         with tempfile.TemporaryDirectory() as folder:

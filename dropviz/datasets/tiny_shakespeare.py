@@ -10,7 +10,7 @@ from pydantic import Field
 
 from dropviz.choices import SpecError
 from dropviz.datasets.dataset import Dataset, Text
-from dropviz.datasets.texts import of_one_text, unigram_reference
+from dropviz.datasets.texts import described, of_one_text, unigram_reference
 from dropviz.downloads import RemoteFile
 from dropviz.task import Task, language
 from dropviz.text import TOKENIZERS
@@ -51,6 +51,10 @@ class TinyShakespeare(Dataset):
     def load(self, seed: int) -> Text:
         """The same text for all seeds."""
         return _text(self.fetched(self.files[0]), self.tokens, self.vocabulary)
+
+    def tokens_described(self) -> str:
+        """Size and tokenizer."""
+        return described(self.task, TOKENIZERS[self.tokens])
 
     def references(self, seed: int) -> dict[str, float]:
         """The training text's unigram on the validation text, in nats a token."""

@@ -9,9 +9,10 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from dropviz.datasets.dataset import Dataset, Text
-from dropviz.datasets.texts import of_archive, unigram_reference
+from dropviz.datasets.texts import described, of_archive, unigram_reference
 from dropviz.downloads import RemoteFile
 from dropviz.task import Task, language
+from dropviz.text import LINES
 
 MEMBERS = (
     "wikitext-103/wiki.train.tokens",
@@ -63,6 +64,10 @@ class WikiText103(Dataset):
     def load(self, seed: int) -> Text:
         """The same text for all seeds, memory-mapped."""
         return _text(self.fetched(self.files[0]), self.source(), self.vocabulary, self.downscale)
+
+    def tokens_described(self) -> str:
+        """Size and tokenizer."""
+        return described(self.task, LINES)
 
     def references(self, seed: int) -> dict[str, float]:
         """The training text's unigram on the validation text, in nats a token."""

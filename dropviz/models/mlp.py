@@ -51,6 +51,14 @@ class Mlp(Model):
         """``input`` first, then ``hidden1``, ``hidden2``, …"""
         return {"input": "input"} | {f"hidden{layer + 1}": "hidden" for layer in range(len(self.widths))}
 
+    def unfit(self, task: Task) -> str:
+        """No texts."""
+        return (
+            "it takes examples of a fixed size, so choose a language model such as lstm."
+            if task.kind == "language"
+            else ""
+        )
+
     def shapes(self, task: Task) -> dict[str, tuple[int, ...]]:
         """``weight1`` (inputs, outputs), ``bias1`` (1, outputs), …: stacked, they go straight to baddbmm."""
         sizes = [task.inputs, *self.widths, task.outputs]

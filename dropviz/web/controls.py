@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dropviz.budget import check_budget
+from dropviz.budget import check_budget, check_data
 from dropviz.experiment import ExperimentSpec, SpecError
 from dropviz.store import Experiment, UnknownExperiment
 from dropviz.store.records import Action
@@ -101,5 +101,6 @@ def submit(table: dict[str, Any]) -> str:
     if not table["arms"]:
         raise SpecError("No arm is chosen: choose at least one, such as none and dropout.")
     spec = ExperimentSpec.from_table(table)
+    check_data(spec)
     check_budget(spec)
     return store().submit(spec, owner=visitor())

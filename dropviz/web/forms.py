@@ -1,4 +1,4 @@
-"""The form of a spec, built from the fields' own titles, descriptions, bounds and choices.
+"""The form of a spec: which data set, which model, and their knobs.
 
 A new data set, model or knob needs nothing here. Each widget's key holds where its starting value came from
 (a preset or an experiment), so choosing another source starts afresh and an error loses nothing.
@@ -6,27 +6,36 @@ A new data set, model or knob needs nothing here. Each widget's key holds where 
 
 from __future__ import annotations
 
-import types
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, Union, get_args, get_origin
+from collections.abc import Mapping
+from typing import Any, get_args
 
-import annotated_types
 import streamlit as st
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
-from dropviz import datasets, models
-from dropviz.experiment import ExperimentSpec, ObserveChoices, SurrogateChoices, TrainChoices
-from dropviz.registry import Registry
+from dropviz import datasets, models, uploads
+from dropviz.datasets import Dataset
+from dropviz.experiment import (
+    ExperimentSpec,
+    LanguageChoices,
+    ObserveChoices,
+    SpecError,
+    SurrogateChoices,
+    TrainChoices,
+)
 from dropviz.strategies import examples
+from dropviz.task import Task
+from dropviz.web.data_files import availability, own_file
+from dropviz.web.knobs import Key, knob, knobs, summary
+from dropviz.web.plain import plain
 
 FOLDED: dict[str, tuple[type[BaseModel], str]] = {
     "train": (TrainChoices, "Optimizer and minibatch"),
+    "language": (LanguageChoices, "Text: segment and state"),
     "surrogate": (SurrogateChoices, "Analytic arms: estimator, Hessian"),
     "observe": (ObserveChoices, "Observation and statistics"),
 }
 SHOWN_ABOVE = {"train": ("steps",)}
-Key = Callable[[str], str]
+OWN_FILES = get_args(uploads.Kind)  # the data sets of these names read a file of a person's own
 
 
 def spec_form(source: str, start: ExperimentSpec) -> dict[str, Any]:
@@ -36,8 +45,9 @@ def spec_form(source: str, start: ExperimentSpec) -> dict[str, Any]:
         return f"{source}/{path}"
 
     table = start.to_table()
-    table["data"] = _member(key, "data", "Data set", datasets.registry, table["data"])
-    table["model"] = _member(key, "model", "Model", models.registry, table["model"])
+    table["data"] = _data(key, table["data"])
+    task = task_of(table["data"])
+    table["model"] = _model(key, table["model"], task)
     fields = ExperimentSpec.model_fields
     table["p"] = st.slider(
         fields["p"].title or "p",
@@ -64,121 +74,84 @@ def spec_form(source: str, start: ExperimentSpec) -> dict[str, Any]:
             key("train.steps"), TrainChoices.model_fields["steps"], table["train"]["steps"]
         )
     for group, (choices, title) in FOLDED.items():
+        if group == "language" and (task is None or task.kind != "language"):
+            continue
         with st.expander(title):
-            table[group] |= _knobs(key, group, choices, table[group], SHOWN_ABOVE.get(group, ()))
+            table[group] |= knobs(key, group, choices, table[group], SHOWN_ABOVE.get(group, ()))
     return table
 
 
-def _member(
-    key: Key, group: str, title: str, registry: Registry[Any], value: Mapping[str, Any]
-) -> dict[str, Any]:
-    members = registry.members
+def _data(key: Key, value: Mapping[str, Any]) -> dict[str, Any]:
+    members = datasets.registry.members
     name = st.selectbox(
-        title,
+        "Data set",
         list(members),
         list(members).index(value["name"]),
         format_func=lambda name: members[name].title,
-        key=key(f"{group}.name"),
+        key=key("data.name"),
     )
-    chosen = members[name]
-    start = dict(value) if name == value["name"] else chosen().to_table()
-    with st.expander(summary(chosen, st.session_state, key, f"{group}.{name}", start)):
-        return {"name": name} | _knobs(key, f"{group}.{name}", chosen, start, ("name",))
+    start = dict(value) if name == value["name"] else members[name].from_table({}).to_table()
+    file = {}
+    if name in OWN_FILES:
+        kind: uploads.Kind = "csv" if name == "csv" else "text"
+        file = {"file": own_file(key(f"data.{name}.file"), kind, start["file"])}
+    table = {"name": name} | file | _folded(key, "data", members[name], start, ("name", *file))
+    data = _read(table)
+    if data is not None:
+        availability(key("data.fetch"), data)
+    return table
 
 
-def summary(
-    choices: type[BaseModel], state: Mapping[Any, Any], key: Key, group: str, start: Mapping[str, Any]
-) -> str:
-    """One line that says how the knobs stand, so that they can stay folded."""
-    shown = []
-    for name, field in choices.model_fields.items():
-        if name != "name":
-            value = state.get(key(f"{group}.{name}"), start[name])
-            shown.append(f"{(field.title or name).lower()} {_short(value)}")
-    text = " · ".join(shown)
-    return text[:1].upper() + text[1:]
+def _model(key: Key, value: Mapping[str, Any], task: Task | None) -> dict[str, Any]:
+    """Of the models that can do the task; where the one before cannot, the usual one."""
+    members = models.registry.members
+    names = list(members) if task is None else models.fitting(members, task)
+    fallback = value["name"] if task is None else models.usual(task)
+    name = st.selectbox(
+        "Model",
+        names,
+        names.index(value["name"] if value["name"] in names else fallback),
+        format_func=lambda name: members[name].title,
+        key=key("model.name"),
+    )
+    start = dict(value) if name == value["name"] else members[name].from_table({}).to_table()
+    table = {"name": name} | _folded(key, "model", members[name], start, ("name",))
+    if task is not None and (reason := _unfit(table, task)):
+        st.warning(plain(reason), icon=":material/warning:")
+    return table
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _knobs(
-    key: Key, group: str, choices: type[BaseModel], values: Mapping[str, Any], hidden: tuple[str, ...]
+def _folded(
+    key: Key, group: str, member: type[BaseModel], start: Mapping[str, Any], hidden: tuple[str, ...]
 ) -> dict[str, Any]:
-    return {
-        name: knob(key(f"{group}.{name}"), field, values[name])
-        for name, field in choices.model_fields.items()
-        if name not in hidden
-    }
+    path = f"{group}.{start['name']}"
+    with st.expander(summary(member, st.session_state, key, path, start)):
+        return knobs(key, path, member, start, hidden)
 
 
-def knob(key: str, field: FieldInfo, value: Any) -> Any:
-    """The widget that fits a field: a menu of one or several, a switch, a slider for shares, a number, or a list."""
-    label, help_ = field.title or key.rpartition(".")[2], field.description
-    options = choices_of(field.annotation)
-    if options:
-        return st.selectbox(label, options, options.index(value), help=help_, key=key)
-    if isinstance(value, bool):
-        return st.toggle(label, value, help=help_, key=key)
-    if isinstance(value, list | tuple) and field.examples:
-        options = list(dict.fromkeys([*value, *field.examples]))
-        return st.multiselect(label, options, list(value), accept_new_options=True, help=help_, key=key)
-    if isinstance(value, list | tuple):
-        return _list(key, field, value)
-    low, high = bounds_of(field)
-    if isinstance(value, float) and (low, high) == (0, 1):
-        return st.slider(label, 0.0, 1.0, value, 0.05, help=help_, key=key)
-    if isinstance(value, int):
-        low, high = (None if bound is None else int(bound) for bound in (low, high))
-        return st.number_input(label, low, high, value, max(1, _decade(value)), help=help_, key=key)
-    if isinstance(value, float):
-        low, high = (None if bound is None else float(bound) for bound in (low, high))
-        return st.number_input(label, low, high, value, _step(value), format="%g", help=help_, key=key)
-    return st.text_input(label, value, help=help_, key=key)
+def _read(table: Mapping[str, Any]) -> Dataset | None:
+    """The data set of a table; nothing where a knob is wrong, which is said when Run is pressed."""
+    try:
+        return datasets.registry.read(dict(table))
+    except SpecError:
+        return None
 
 
-def choices_of(annotation: Any) -> list[Any]:
-    """The choices of a ``Literal``, else nothing."""
-    if get_origin(annotation) is Literal:
-        return list(get_args(annotation))
-    if get_origin(annotation) in (Union, types.UnionType):
-        return [choice for part in get_args(annotation) for choice in choices_of(part)]
-    return []
+def task_of(table: Mapping[str, Any]) -> Task | None:
+    """What the data set of a form asks of a model, as far as that can be told: of a table, only once there is a file."""
+    for data in (_read(table), datasets.registry.members[table["name"]].from_table({})):
+        try:
+            if data is not None:
+                return data.task
+        except SpecError:
+            continue
+    return None
 
 
-def bounds_of(field: FieldInfo) -> tuple[float | None, float | None]:
-    """The smallest and the largest value; the server checks open bounds again."""
-    low: Any = None
-    high: Any = None
-    for rule in field.metadata:
-        if isinstance(rule, annotated_types.Ge):
-            low = rule.ge
-        elif isinstance(rule, annotated_types.Gt):
-            low = rule.gt
-        elif isinstance(rule, annotated_types.Le):
-            high = rule.le
-        elif isinstance(rule, annotated_types.Lt):
-            high = rule.lt
-    return low, high
-
-
-def _list(key: str, field: FieldInfo, value: list[Any] | tuple[Any, ...]) -> list[Any]:
-    text = st.text_input(
-        field.title or key,
-        ", ".join(map(str, value)),
-        help=f"{field.description} Separate by commas.",
-        key=key,
-    )
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    return [int(part) if part.isdecimal() else part for part in parts]
-
-
-def _decade(value: int) -> int:
-    return int(10 ** max(0, len(str(abs(value))) - 2))
-
-
-def _step(value: float) -> float:
-    return float(f"1e{f'{abs(value) or 0.1:e}'.partition('e')[2]}")
+def _unfit(table: Mapping[str, Any], task: Task) -> str:
+    """Why the model as it is set cannot do the task, if it cannot."""
+    try:
+        reason = models.registry.read(dict(table)).unfit(task)
+    except SpecError:
+        return ""
+    return f"{models.registry.members[table['name']].title}: {reason}" if reason else ""

@@ -206,12 +206,14 @@ def test_known_optimum_and_unigram_stand_beside_every_evaluation() -> None:
 def test_a_text_is_generated_that_begins_like_the_validation_text() -> None:
     training = block()
     points = [point for _ in range(3) for point in training.advance()]
-    samples = [bytes(point.array).decode() for point in points if isinstance(point, Snapshot)]
+    texts = [(point.name, bytes(point.array).decode()) for point in points if isinstance(point, Snapshot)]
+    samples = [text for name, text in texts if name == "sample"]
     text = segments(training).texts[0]
     begun = text.vocabulary.decode(text.validation[:8])
     assert len(samples) == 3
     assert all(sample.startswith(begun) and len(sample.split()) == 68 for sample in samples)
     assert len(set(samples)) == 3
+    assert [text for name, text in texts if name == "prompt"] == [begun] * 3
 
 
 def test_observing_does_not_change_training() -> None:

@@ -20,7 +20,7 @@ from dropviz.experiment import (
     preset,
     preset_names,
 )
-from dropviz.web.forms import bounds_of, choices_of, summary
+from dropviz.web.knobs import bounds_of, choices_of, summary
 
 VARIANTS = {
     "moons": ["data=two-moons"],
@@ -64,7 +64,7 @@ def table(app: AppTest) -> dict[str, Any]:
 
 
 def widgets(app: AppTest) -> dict[str, Any]:
-    kinds = ("slider", "multiselect", "selectbox", "number_input", "text_input", "toggle")
+    kinds = ("slider", "multiselect", "selectbox", "number_input", "text_input", "toggle", "file_uploader")
     return {widget.key: widget for kind in kinds for widget in app.get(kind)}
 
 
