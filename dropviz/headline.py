@@ -35,8 +35,8 @@ def headline(decomposition: Decomposition, spec: ExperimentSpec) -> Headline:
     amount = (f"{_amount(gain.estimate, score)}{_bracket(gain, score)}", True)
     parts: tuple[tuple[str, bool], ...]
     if d.verdict == "no gain to explain":
-        lower = " lower" if score.less_is_better else ""
-        difference = (f"{_amount(d.gain.estimate, score)}{_bracket(d.gain, score)}{unit}{lower}", True)
+        change = _reversed(d.gain) if score.less_is_better else d.gain  # m(dropout) − m(none)
+        difference = (f"{_amount(change.estimate, score)}{_bracket(change, score)}{unit}", True)
         parts = ((f"Here dropout makes no difference to {name} that {seeds} can show: ", False), difference)
         parts = (*parts, (". There is no gain to explain.", False))
     elif d.gain.estimate == 0:

@@ -131,6 +131,18 @@ def test_the_summary_holds_the_decomposition_of_the_test_split(
     assert summary["decomposition"]["explicit_share"]["estimate"] == pytest.approx(0.8)
 
 
+def test_a_text_is_taken_apart_by_its_loss(tmp_path: Path, store: Store) -> None:
+    spec = ExperimentSpec.from_table({"data": "markov", "model": "lstm"})
+    finished = {
+        arm: {"test/loss": {seed: 4 - gained - 0.01 * seed for seed in range(3)}, "test/perplexity": {0: 1.0}}
+        for arm, gained in {"none": 0.0, "dropout": 0.2, "dropout-8": 0.1}.items()
+    }
+    found = export.decomposition(spec, finished)
+    assert (found.metric, found.verdict) == ("test/loss", "dropout gains")
+    assert found.explicit_share is not None
+    assert found.explicit_share.estimate == pytest.approx(0.5)
+
+
 def test_the_summary_says_what_computed_it(store: Store, spec: ExperimentSpec, tmp_path: Path) -> None:
     summary, _ = written(store, finished(store, spec), tmp_path / "out")
     assert ExperimentSpec.from_table(summary["spec"]) == spec

@@ -10,7 +10,7 @@ from dropviz.charts.traces import curves, over_steps, reference
 
 def _figure(subject: Subject) -> go.Figure:
     known = [
-        reference("optimum/bits_per_character", "known optimum", subject, "bottom right"),
+        reference("optimum/bits_per_character", "known optimum", subject, "top right"),
         reference("unigram/bits_per_character", "unigram baseline", subject, "top left"),
     ]
     traces = [*known, *curves(subject, "validation/bits_per_character")]

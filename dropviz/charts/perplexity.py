@@ -10,11 +10,15 @@ from dropviz.charts.traces import curves, over_steps, reference
 
 def _figure(subject: Subject) -> go.Figure:
     known = [
-        reference("optimum/perplexity", "known optimum", subject, "bottom right"),
+        reference("optimum/perplexity", "known optimum", subject, "top right"),
         reference("unigram/perplexity", "unigram baseline", subject, "top left"),
     ]
     traces = [*known, *curves(subject, "validation/perplexity")]
-    return over_steps(traces, subject, y="validation perplexity", log=True)
+    figure = over_steps(traces, subject, y="validation perplexity", log=True)
+    figure.update_layout(
+        yaxis={"nticks": 3, "tickformat": ",.4~g"}
+    )  # 10, 20, 50: a decade or two, written out
+    return figure
 
 
 chart = Chart(

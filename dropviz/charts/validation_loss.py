@@ -11,7 +11,7 @@ from dropviz.score import score_of
 
 def _figure(subject: Subject) -> go.Figure:
     known = [
-        reference("optimum/loss", "known optimum", subject, "bottom right"),
+        reference("optimum/loss", "known optimum", subject, "top right"),
         reference("unigram/loss", "unigram baseline", subject, "top left"),
     ]
     return over_steps([*known, *curves(subject, "validation/loss")], subject, y="validation loss")

@@ -44,6 +44,18 @@ def test_a_row_is_there_once_all_seeds_of_its_arm_have_reached_its_step() -> Non
     assert [row[2] for row in found.rows] == [0, 10]
 
 
+def test_the_test_split_counts_once_all_seeds_have_read_it_wherever_each_stopped() -> None:
+    """Seeds that stop early end at steps of their own, which no stride keeps."""
+    found = Aggregate({"none": [(1, 0), (2, 0)]}, stride=7, interval=10, last_step=1000, score="loss")
+    found.add(1, [point(130, 2.0, name="test/loss")])
+    assert found.rows == []
+    found.add(2, [point(90, 1.0, name="test/loss")])
+    assert [(row[2], row[3]) for row in found.rows] == [(130, 1.5)]
+    assert {step: seeds.tolist() for step, seeds in found.ladder["test/loss"]["none"].items()} == {
+        130: [2.0, 1.0]
+    }
+
+
 def test_rows_that_are_there_never_change_or_move() -> None:
     found = aggregate({"none": [(1, 0)], "dropout": [(2, 0)]})
     found.add(2, [point(0, 0.5), point(10, 0.6)])

@@ -26,16 +26,18 @@ class Viewer:
         self.cursor: Cursor | None = None
         self.rows: list[list[Any]] = []
         self.surfaces: dict[str, Any] = {}
+        self.samples: dict[str, Any] = {}
         self.resets = 0
         self.latest: dict[str, Any] = {}
 
     def poll(self) -> dict[str, Any]:
         answer = json.loads(self.reader.read(self.cursor))
         if answer["reset"]:
-            self.rows, self.surfaces = [], {}
+            self.rows, self.surfaces, self.samples = [], {}, {}
             self.resets += 1
         self.rows += answer["rows"]
         self.surfaces |= answer["surfaces"]
+        self.samples |= answer["samples"]
         self.cursor = Cursor.parse(answer["cursor"])
         self.latest = answer
         return answer
@@ -44,6 +46,7 @@ class Viewer:
         full = json.loads(self.reader.read(None))
         assert self.rows == full["rows"]
         assert self.surfaces == full["surfaces"]
+        assert self.samples == full["samples"]
         assert {key: self.latest[key] for key in MOVING} == {key: full[key] for key in MOVING}
 
 
@@ -229,6 +232,41 @@ def test_the_newest_surface_of_each_arm_is_sent_once(store: Store, engine, plana
     }
     assert base64.b64decode(sent[claim.arm]["data"]) == bytes([2] * 6)
     assert viewer.poll()["surfaces"] == {}
+
+
+@pytest.fixture
+def prose(spec: ExperimentSpec) -> ExperimentSpec:
+    """A text."""
+    table = spec.to_table() | {"data": {"name": "markov"}, "model": {"name": "lstm"}}
+    return ExperimentSpec.from_table(table)
+
+
+def written(text: str, prompt: str = "Once") -> dict[str, np.ndarray]:
+    parts = {"prompt": prompt, "sample": text}
+    return {name: np.frombuffer(part.encode(), dtype=np.uint8) for name, part in parts.items()}
+
+
+def test_the_newest_sample_of_each_arm_is_sent_once_and_says_where_the_network_takes_over(
+    store: Store, engine, prose: ExperimentSpec
+) -> None:
+    viewer = Viewer(Reader(store, store.submit(prose)))
+    claim = engine.start()
+    engine.write(claim, 0, written("Once or twice"))
+    engine.write(claim, 10, written("Once <b>upon</b> a σ"))
+    answer = viewer.poll()
+    assert answer["samples"] == {claim.arm: {"step": 10, "prompt": "Once", "text": " <b>upon</b> a σ"}}
+    assert answer["surfaces"] == {}
+    assert viewer.poll()["samples"] == {}
+    engine.write(claim, 20, written("Once more"))
+    assert viewer.poll()["samples"][claim.arm]["text"] == " more"
+    viewer.assert_same_as_newcomer()
+
+
+def test_a_sample_that_does_not_begin_with_its_prompt_is_shown_whole(store: Store, engine, prose) -> None:
+    viewer = Viewer(Reader(store, store.submit(prose)))
+    claim = engine.start()
+    engine.write(claim, 0, written("At once", prompt="Twice"))
+    assert viewer.poll()["samples"][claim.arm] == {"step": 0, "prompt": "", "text": "At once"}
 
 
 def test_data_that_are_not_planar_have_no_surfaces(store: Store, engine, spec: ExperimentSpec) -> None:

@@ -133,6 +133,41 @@ def test_an_arm_still_training_beside_finished_ones_is_marked_as_not_level(spec:
     assert found["effects"] == {}
 
 
+@pytest.fixture
+def text_spec() -> ExperimentSpec:
+    """Of losses, in nats a symbol."""
+    table = {"data": "markov", "model": "lstm", "arms": list(FINAL), "seeds": 3, "train": {"steps": 40}}
+    return ExperimentSpec.from_table(table)
+
+
+def of_losses(spec: ExperimentSpec, metric: str, steps: dict[str, int]) -> Aggregate:
+    """What is missing to 1 as a loss, so that dropout gains as much as before; each arm at a step of its own."""
+    places = {arm: [(place, seed) for seed in range(3)] for place, arm in enumerate(spec.arms)}
+    found = Aggregate(places, stride=1, interval=10, last_step=40, score="loss")
+    for place, arm in enumerate(spec.arms):
+        values = 1 - np.array(FINAL[arm])
+        found.add(place, [Point(seq=0, step=steps[arm], name=metric, values=values)])
+    return found
+
+
+def test_of_a_text_the_loss_is_compared_and_less_is_a_gain(text_spec: ExperimentSpec) -> None:
+    found = story(
+        text_spec, of_losses(text_spec, "validation/loss", dict.fromkeys(FINAL, 40)), state="running"
+    )
+    assert "lowers validation loss by 0.100" in text(found)
+    assert found["ladder_title"] == "validation loss in nats a symbol (lower is better)"
+    assert found["effects"] == {"explicit": [0.4, 0.32], "implicit": [0.32, 0.3]}
+
+
+def test_arms_that_stopped_early_are_compared_where_each_of_them_ended(text_spec: ExperimentSpec) -> None:
+    ends = {"none": 20, "dropout": 40, "dropout-8": 30}
+    found = story(text_spec, of_losses(text_spec, "test/loss", ends), state="done")
+    assert "lowers test loss by 0.100" in text(found)
+    assert {arm: (rung["step"], rung["level"]) for arm, rung in found["ladder"].items()} == {
+        arm: (step, True) for arm, step in ends.items()
+    }
+
+
 def subject(*arms: str) -> Subject:
     return Subject(
         arms=arms,
