@@ -1,6 +1,6 @@
-"""Texts larger than memory as token numbers: two passes over their lines, into one file that is memory-mapped.
+"""Texts larger than memory as token numbers: read once, line by line, into one file that is memory-mapped.
 
-The file holds three running texts and their vocabulary::
+The file holds running texts and their vocabulary::
 
     magic, place of the description, checksum | numbers of each text | description as JSON
 
@@ -17,24 +17,26 @@ import os
 import struct
 import zlib
 from array import array
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice, repeat
+from itertools import chain, count, islice
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO
 
 import numpy as np
 
 from dropviz.text.tokenizers import Tokenizer
-from dropviz.text.vocabulary import UNKNOWN, Vocabulary, vocabulary_of
+from dropviz.text.vocabulary import Vocabulary, vocabulary_of
 
-Lines = Callable[[], Iterable[str]]  # opens a text anew
+Lines = Callable[[], Iterable[str]]  # opens a text
 Encoded = tuple[list[np.ndarray], Vocabulary]
 
 HEADER = struct.Struct("<8sQQ")
 MAGIC = b"DropViz1"
 LINES_AT_ONCE = 10_000
+TOKENS_AT_ONCE = 2**20
 BYTES_AT_ONCE = 2**22
 
 
@@ -49,8 +51,9 @@ def encode_lines(
 ) -> Encoded:
     """Token numbers of texts that are read line by line, memory-mapped from ``path``, which is made if need be.
 
-    Costs two passes over the training text and one over the others; memory for the training text's different tokens
-    and for a few thousand lines.
+    Costs a pass over the texts, in which tokens are numbered as they come, and one over these numbers, in which they
+    become those of the vocabulary; memory for the different tokens and for a few thousand lines; on the disk, for as
+    long as it takes, four bytes a token more.
 
     Args:
         path: The file to keep the numbers in; only one process at a time makes files in its folder.
@@ -59,7 +62,7 @@ def encode_lines(
         held_out: Open the further texts.
         tokenizer: Cuts one line.
         max_size: The most tokens of the vocabulary, which is always that of the whole training text.
-        share: Of the training text, what to keep: lines from its beginning until they hold that share of its tokens.
+        share: Of the training text's tokens, what to keep, from its beginning.
 
     Returns:
         The texts in their order, each (tokens,) uint16 or uint32, only to be read; the vocabulary.
@@ -71,21 +74,13 @@ def encode_lines(
         with _alone(path.parent):
             encoded = _open(path, key)  # another process may have made it
             if encoded is None:
-                counts = Counter[str]()
-                for lines in _batches(train()):
-                    counts.update(chain.from_iterable(map(tokenizer.cut, lines)))
-                vocabulary = vocabulary_of(counts, tokenizer, max_size)
-                texts = [(train, share * counts.total()), *((one, math.inf) for one in held_out)]
-                _write(path, key, vocabulary, tokenizer, texts)
+                with TemporaryFile(dir=path.parent) as numbered:
+                    tokens, lengths = _number(numbered, [train, *held_out], tokenizer)
+                    vocabulary, table = _ranked(numbered, tokens, lengths[0], tokenizer, max_size)
+                    _write(path, key, numbered, lengths, share, vocabulary, table)
                 encoded = _open(path, key)
                 assert encoded is not None, "what was just written can be read"
     return encoded
-
-
-def _batches(lines: Iterable[str]) -> Iterator[list[str]]:
-    lines = iter(lines)
-    while batch := list(islice(lines, LINES_AT_ONCE)):
-        yield batch
 
 
 @contextmanager
@@ -99,31 +94,72 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _number(numbered: BinaryIO, texts: Sequence[Lines], tokenizer: Tokenizer) -> tuple[list[str], list[int]]:
+    """Write the texts as four-byte numbers in the order of each token's first place; the tokens, and the texts' lengths."""
+    numbers = defaultdict[str, int](count().__next__)
+    lengths = []
+    for opened in texts:
+        length, lines = 0, iter(opened())
+        while batch := list(islice(lines, LINES_AT_ONCE)):
+            cut = array("I", map(numbers.__getitem__, chain.from_iterable(map(tokenizer.cut, batch))))
+            numbered.write(cut)
+            length += len(cut)
+        lengths.append(length)
+    return list(numbers), lengths
+
+
+def _ranked(
+    numbered: BinaryIO, tokens: list[str], length: int, tokenizer: Tokenizer, max_size: int
+) -> tuple[Vocabulary, np.ndarray]:
+    """The vocabulary of the first ``length`` tokens, and its number for each provisional one."""
+    numbered.seek(0)
+    counts = np.zeros(len(tokens), dtype=np.int64)
+    for part in _parts(numbered, length):
+        counts += np.bincount(part, minlength=len(tokens))
+    counted = {token: int(n) for token, n in zip(tokens, counts, strict=True) if n}
+    vocabulary = vocabulary_of(counted, tokenizer, max_size)
+    return vocabulary, vocabulary.encode(tokens)
+
+
+def _parts(numbered: BinaryIO, length: int) -> Iterator[np.ndarray]:
+    """The next ``length`` provisional numbers, a part at once."""
+    while length:
+        part = np.frombuffer(numbered.read(4 * min(length, TOKENS_AT_ONCE)), np.uint32)
+        yield part
+        length -= len(part)
+
+
 def _write(
-    path: Path, key: str, vocabulary: Vocabulary, tokenizer: Tokenizer, texts: list[tuple[Lines, float]]
+    path: Path,
+    key: str,
+    numbered: BinaryIO,
+    lengths: list[int],
+    share: float,
+    vocabulary: Vocabulary,
+    table: np.ndarray,
 ) -> None:
     part = path.with_suffix(".part")  # what a killed process leaves of it is written over by the next one
+    starts = [sum(lengths[:text]) for text in range(len(lengths))]
+    kept = [math.ceil(share * lengths[0]), *lengths[1:]]
     try:
         with part.open("wb") as file:
-            _fill(file, key, vocabulary, tokenizer, texts)
+            file.write(bytes(HEADER.size))
+            checksum = 0
+            for start, length in zip(starts, kept, strict=True):
+                numbered.seek(4 * start)
+                for numbers in _parts(numbered, length):
+                    encoded = table[numbers]
+                    file.write(encoded)
+                    checksum = zlib.crc32(encoded, checksum)
+            _describe(file, key, kept, vocabulary, checksum)
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
 
 
-def _fill(
-    file: BinaryIO, key: str, vocabulary: Vocabulary, tokenizer: Tokenizer, texts: list[tuple[Lines, float]]
-) -> None:
-    file.write(bytes(HEADER.size))
-    checksum, lengths = 0, []
-    for lines, most in texts:
-        length = 0
-        for numbers in _numbers(lines(), vocabulary, tokenizer, most):
-            file.write(numbers)
-            checksum = zlib.crc32(numbers, checksum)
-            length += len(numbers)
-        lengths.append(length)
+def _describe(file: BinaryIO, key: str, lengths: list[int], vocabulary: Vocabulary, checksum: int) -> None:
+    """Write the description at the end, then the header; only then is the file one that can be opened."""
     place = file.tell()
     description = {
         "key": key,
@@ -138,24 +174,6 @@ def _fill(
     file.write(HEADER.pack(MAGIC, place, zlib.crc32(content, checksum) ^ place))
     file.flush()
     os.fsync(file.fileno())
-
-
-def _numbers(
-    lines: Iterable[str], vocabulary: Vocabulary, tokenizer: Tokenizer, most: float
-) -> Iterator[array[int]]:
-    """The numbers of a text, some thousand lines at once, up to the line that reaches ``most`` tokens."""
-    number, unknown = vocabulary.numbers.get, vocabulary.numbers[UNKNOWN]
-    length = 0
-    for batch in _batches(lines):
-        numbers = array(vocabulary.dtype.char)
-        for line in batch:
-            if length + len(numbers) >= most:
-                break
-            numbers.extend(map(number, tokenizer.cut(line), repeat(unknown)))
-        yield numbers
-        length += len(numbers)
-        if length >= most:
-            return
 
 
 def _open(path: Path, key: str) -> Encoded | None:
@@ -176,10 +194,9 @@ def _open(path: Path, key: str) -> Encoded | None:
         tokenizer=description["tokenizer"],
         separator=description["separator"],
     )
-    stored = np.memmap(
-        path, vocabulary.dtype, mode="r", offset=HEADER.size, shape=(sum(description["lengths"]),)
-    )
-    return np.split(stored, np.cumsum(description["lengths"])[:-1]), vocabulary
+    lengths = description["lengths"]
+    stored = np.memmap(path, vocabulary.dtype, mode="r", offset=HEADER.size, shape=(sum(lengths),))
+    return np.split(stored, np.cumsum(lengths)[:-1]), vocabulary
 
 
 def _checksum(file: BinaryIO) -> int:
