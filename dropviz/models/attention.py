@@ -13,14 +13,6 @@ if TYPE_CHECKING:
 LONGEST = 10_000.0  # wavelength of a position's slowest number, over 2π (Vaswani et al. 2017, section 3.5)
 
 
-def normalized(h: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
-    """Layer normalization (Ba et al. 2016) of h (S, …, D), with gain and shift (S, 1, D)."""
-    from torch.nn import functional
-
-    one = (len(h), *[1] * (h.ndim - 2), -1)
-    return functional.layer_norm(h, h.shape[-1:]) * gain.view(one) + shift.view(one)
-
-
 def sinusoids(positions: Tensor, width: int) -> Tensor:
     """The sines, then the cosines of positions (T,) at frequencies from 1 to almost 1/10,000: (T, width), of their type."""
     import torch

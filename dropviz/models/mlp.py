@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from dropviz.models.examples import HE_GAIN, Activation, activated, initial_values, only_examples, skipped
 from dropviz.models.model import Carried, Directions, Model, dropout_field
+from dropviz.models.normalization import normalized
 from dropviz.streams import generator
 from dropviz.task import Task
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from dropviz.masks import SiteBehaviour
 
 Width = Annotated[int, Field(ge=1, le=4096)]
-HE_GAIN = 2.0  # variance 2 / fan-in keeps the scale of ReLU activations (He et al. 2015)
 
 
 class Mlp(Model):
@@ -33,8 +34,14 @@ class Mlp(Model):
         title="Hidden widths",
         description="Units of each hidden layer.",
     )
-    activation: Literal["relu", "tanh", "gelu"] = Field(
-        "relu", title="Activation", description="After each layer."
+    activation: Activation = Field("relu", title="Activation", description="After each layer.")
+    norm: Literal["none", "layer"] = Field(
+        "none", title="Normalization", description="Of each layer over its units, before the activation."
+    )
+    residual: bool = Field(
+        False,
+        title="Skip connections",
+        description="A layer as wide as the one before adds to it; dropout acts on what is added.",
     )
     dropout_at: tuple[str, ...] = dropout_field(
         ("hidden",),
@@ -53,47 +60,43 @@ class Mlp(Model):
 
     def unfit(self, task: Task) -> str:
         """No texts."""
-        return (
-            "it takes examples of a fixed size, so choose a language model such as lstm."
-            if task.kind == "language"
-            else ""
-        )
+        return only_examples(task)
 
     def shapes(self, task: Task) -> dict[str, tuple[int, ...]]:
-        """``weight1`` (inputs, outputs), ``bias1`` (1, outputs), …: stacked, they go straight to baddbmm."""
+        """``weight1`` (inputs, outputs), ``bias1`` (1, outputs), …: stacked, they go straight to baddbmm.
+
+        With normalization ``gain1`` and ``shift1`` (1, outputs), … of the hidden layers.
+        """
         sizes = [task.inputs, *self.widths, task.outputs]
         shapes: dict[str, tuple[int, ...]] = {}
         for layer, (inputs, outputs) in enumerate(pairwise(sizes), start=1):
             shapes[f"weight{layer}"] = (inputs, outputs)
             shapes[f"bias{layer}"] = (1, outputs)
+            if self.norm == "layer" and layer <= len(self.widths):
+                shapes |= {f"gain{layer}": (1, outputs), f"shift{layer}": (1, outputs)}
         return shapes
 
     def units(self, task: Task) -> int:
-        """Of all layers."""
-        return task.inputs + sum(self.widths) + task.outputs
+        """Of all layers, before and after they are normalized."""
+        return task.inputs + sum(self.widths) * (1 if self.norm == "none" else 2) + task.outputs
 
     def initial(self, seed: int, task: Task) -> dict[str, np.ndarray]:
-        """He-normal weights, zero biases (He et al. 2015)."""
+        """He-normal weights, zero biases (He et al. 2015); gains 1."""
         random = generator(seed, "initial/mlp")
-        values = {}
-        for name, shape in self.shapes(task).items():
-            if name.startswith("bias"):
-                values[name] = np.zeros(shape, dtype=np.float32)
-            else:
-                values[name] = (random.standard_normal(shape) * np.sqrt(HE_GAIN / shape[0])).astype(
-                    np.float32
-                )
-        return values
+        return initial_values(self.shapes(task), random, lambda name, shape: np.sqrt(HE_GAIN / shape[0]))
 
     def compute(
         self, parameters: Mapping[str, Tensor], x: Tensor, dropout: SiteBehaviour, carried: Carried
     ) -> Tensor:
         """Of the features laid end to end."""
-        activation, depth = self._activation(), len(self.widths)
+        depth = len(self.widths)
         h = dropout(x.flatten(2), "input")
         for layer in range(1, depth + 1):
-            h = activation(parameters[f"bias{layer}"].baddbmm(h, parameters[f"weight{layer}"]))
-            h = dropout(h, f"hidden{layer}")
+            a = parameters[f"bias{layer}"].baddbmm(h, parameters[f"weight{layer}"])
+            if self.norm == "layer":
+                a = normalized(a, parameters[f"gain{layer}"], parameters[f"shift{layer}"])
+            branch = dropout(activated(a, self.activation), f"hidden{layer}")
+            h = skipped(h, branch) if self.residual and h.shape[-1] == branch.shape[-1] else branch
         return parameters[f"bias{depth + 1}"].baddbmm(h, parameters[f"weight{depth + 1}"])
 
     def jacobians(
@@ -101,9 +104,9 @@ class Mlp(Model):
     ) -> tuple[Tensor, dict[str, Tensor]] | None:
         """By the chain rule, layer by layer: one matrix product a layer instead of one backward pass a class.
 
-        Only for ReLU, whose slope is a constant almost everywhere and so needs no second derivative.
+        Only for ReLU, whose slope is a constant almost everywhere and so needs no second derivative, and plain layers.
         """
-        if self.activation != "relu":
+        if self.activation != "relu" or self.norm != "none" or self.residual:
             return None
         depth = len(self.widths)
         h, active = [x.flatten(2)], []
@@ -130,7 +133,7 @@ class Mlp(Model):
         return z, {site: found[site] for site in self.sites()}
 
     def output_layer(self, parameters: Mapping[str, Tensor]) -> tuple[str, Tensor] | None:
-        """The last hidden layer, if it has dropout."""
+        """The last hidden layer, if it has dropout: what a skip connection adds to it has no part in its ε."""
         depth = len(self.widths)
         site = f"hidden{depth}"
         return (site, parameters[f"weight{depth + 1}"]) if site in self.sites() else None
@@ -138,8 +141,3 @@ class Mlp(Model):
     @staticmethod
     def _below(layer: int) -> list[str]:
         return ["input", *(f"hidden{lower}" for lower in range(1, layer))]
-
-    def _activation(self) -> Callable[[Tensor], Tensor]:
-        import torch
-
-        return {"relu": torch.relu, "tanh": torch.tanh, "gelu": torch.nn.functional.gelu}[self.activation]

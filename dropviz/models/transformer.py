@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from dropviz.choices import SpecError
-from dropviz.models.attention import by_distance, in_heads, normalized, sinusoids, visible
+from dropviz.models.attention import by_distance, in_heads, sinusoids, visible
 from dropviz.models.language import (
     affine,
     embedded,
@@ -23,6 +23,7 @@ from dropviz.models.language import (
     vocabulary_shapes,
 )
 from dropviz.models.model import Carried, Model, dropout_field
+from dropviz.models.normalization import normalized
 from dropviz.streams import generator
 from dropviz.task import Task
 

@@ -172,7 +172,8 @@ def test_folded_knobs_are_summed_up_in_a_line_that_follows_them() -> None:
     app = opened(preset("noisy-digits"))
     labels = [expander.label for expander in app.expander]
     assert "Training images 400 · label noise 0.4" in labels
-    assert "Hidden widths 128, 128 · activation relu · dropout at hidden" in labels
+    line = "Hidden widths 128, 128 · activation relu · normalization none · skip connections off · dropout at hidden"
+    assert line in labels
     app.number_input(key="here/data.digits.train_size").set_value(99).run()
     assert "Training images 99 · label noise 0.4" in [expander.label for expander in app.expander]
 
