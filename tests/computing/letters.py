@@ -44,12 +44,14 @@ class Letters(Dataset):
 TASK = Letters().task
 
 
-def experiment(model: Model, *, data: Dataset | None = None, steps: int = 3) -> ExperimentSpec:
+def experiment(
+    model: Model, *, data: Dataset | None = None, p: float = 0.25, steps: int = 3
+) -> ExperimentSpec:
     """A few steps of a language model on segments of 3 streams and 4 letters."""
     table: dict[str, Any] = {
         "data": data or Letters(),
         "model": model,
-        "p": 0.25,
+        "p": p,
         "seeds": 2,
         "train": {"steps": steps, "batch_size": 3, "learning_rate": 0.1},
         "language": {"segment": 4},
