@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd import grad
 from torch.nn import functional
 
 from dropviz.choices import SpecError
 from dropviz.masks import Multiply, keep_all
-from dropviz.models.attention import by_distance, sinusoids, visible
+from dropviz.models.attention import by_distance, normalized, sinusoids, visible
 from dropviz.models.transformer import Transformer
 from dropviz.task import language
 from dropviz.training import Block
@@ -262,6 +263,27 @@ def test_sinusoids_are_those_of_each_position(width: int) -> None:
     expected = torch.stack([wave(int(position), width) for position in positions])
     torch.testing.assert_close(sinusoids(positions, width), expected)
     torch.testing.assert_close(sinusoids(positions.float(), width).double(), expected, rtol=0, atol=1e-4)
+
+
+def test_normalization_is_torchs_and_its_third_derivative_is_that_of_small_steps() -> None:
+    random = torch.Generator().manual_seed(0)
+    h, gain, shift, *ways = (torch.randn(2, 1, 4, generator=random, dtype=torch.float64) for _ in range(6))
+
+    def along(f: Any, steps: list[Tensor]) -> Tensor:
+        at, value = h.clone().requires_grad_(), None
+        for way in steps:
+            value = f(at).pow(2).sum() if value is None else value
+            value = (grad(value, at, create_graph=True)[0] * way).sum()
+        assert value is not None
+        return value
+
+    def own(at: Tensor) -> Tensor:
+        return normalized(at, gain, shift)
+
+    expected = [functional.layer_norm(h[s], (4,), gain[s, 0], shift[s, 0]) for s in range(2)]
+    torch.testing.assert_close(own(h), torch.stack(expected))
+    ends = [along(lambda at, d=d: own(at + d * ways[2]), ways[:2]) for d in (1e-5, -1e-5)]
+    torch.testing.assert_close(along(own, ways), (ends[0] - ends[1]) / 2e-5, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize(("count", "keys"), [(1, 1), (3, 3), (1, 4), (3, 5), (4, 9)])
