@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from functools import cache
+from itertools import accumulate
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -20,12 +21,13 @@ LARGEST = 1 / 3  # share of a held-out text that one topic may fill
 
 
 class PythonReference(Dataset):
-    """What ``help("if")`` shows, topic by topic: 114,000 words and marks in Python 3.11, of which 92,000 are used.
+    """What ``help("if")`` shows, topic by topic: 114,000 words and marks in Python 3.11.
 
-    Topics repeat each other: that on compound statements holds those on ``if``, ``try`` and ``with``. A topic is left
-    out if at least half of it stands in longer ones, else the held-out texts would have been seen in training. The
-    others are dealt out whole, in an order that is the same for all seeds: about 80 % of the words for training, 10 %
-    for validation and 10 % for the test, the latter two from topics short enough that there are many.
+    Topics are dealt out whole, about 80 % of the words for training, 10 % for the test and 10 % for validation, in
+    alphabetical order. But topics repeat each other: that on compound statements holds those on ``if``, ``try`` and ``with``,
+    so part of what is held out was seen in training, and perplexities are low. Without ``repeats`` a topic is left out if at
+    least half of it stands in longer ones, which leaves 92,000 words, and the held-out texts are made of many short topics
+    from all over the alphabet.
     """
 
     name: Literal["python-reference"] = "python-reference"
@@ -40,6 +42,12 @@ class PythonReference(Dataset):
         description="The most frequent tokens of the training text; all others are <unk>.",
     )
 
+    repeats: bool = Field(
+        True,
+        title="Repeated topics",
+        description="Keep topics that repeat others, so that some of the held-out text was seen in training; off, nothing was.",
+    )
+
     title: ClassVar[str] = "Python reference (English)"
     origin: ClassVar[str] = "Python's standard library"
     licence: ClassVar[str] = "PSF 2"
@@ -47,13 +55,13 @@ class PythonReference(Dataset):
     @property
     def task(self) -> Task:
         """The next word or character."""
-        known = self.vocabulary if self.missing() else len(_text(self.tokens, self.vocabulary).vocabulary)
+        known = self.vocabulary if self.missing() else len(self.load(0).vocabulary)
         return language(known, self.tokens)
 
     def missing(self) -> str:
         """Some distributions leave this part of the standard library out."""
         try:
-            parts()
+            parts(repeats=self.repeats)
         except SpecError as error:
             return str(error)
         return ""
@@ -64,7 +72,7 @@ class PythonReference(Dataset):
 
     def load(self, seed: int) -> Text:
         """The same text for all seeds."""
-        return _text(self.tokens, self.vocabulary)
+        return _text(self.tokens, self.vocabulary, repeats=self.repeats)
 
     def tokens_described(self) -> str:
         """Size and tokenizer."""
@@ -76,14 +84,14 @@ class PythonReference(Dataset):
 
 
 @cache
-def _text(tokens: Literal["word", "character"], max_size: int) -> Text:
+def _text(tokens: Literal["word", "character"], max_size: int, *, repeats: bool) -> Text:
     tokenizer = TOKENIZERS[tokens]
-    train, validation, test = map(tokenizer.cut, parts())
+    train, validation, test = map(tokenizer.cut, parts(repeats=repeats))
     return of_tokens(train, validation, test, tokenizer=tokenizer, max_size=max_size)
 
 
 @cache
-def parts() -> tuple[str, str, str]:
+def parts(*, repeats: bool) -> tuple[str, str, str]:
     """The training, the validation and the test text.
 
     Raises:
@@ -95,8 +103,18 @@ def parts() -> tuple[str, str, str]:
         raise SpecError(
             "This Python comes without pydoc_data, the text of its reference: install the full standard library."
         ) from None
-    train, validation, test = map("\n".join, deal(without_repeats(topics)))
+    dealt = in_order(topics) if repeats else deal(without_repeats(topics))
+    train, validation, test = map("\n".join, dealt)
     return train, validation, test
+
+
+def in_order(topics: dict[str, str]) -> tuple[list[str], list[str], list[str]]:
+    """Texts of the topics for training, validation (the last tenth) and test, as their names come in the alphabet."""
+    texts = [topics[name] for name in sorted(topics)]
+    words = [len(WORDS.cut(text)) for text in texts]
+    ends = [total / sum(words) for total in accumulate(words)]
+    first, last = (sum(end < share + 1e-9 for end in ends) for share in (1 - 2 * HELD_OUT, 1 - HELD_OUT))
+    return texts[:first], texts[last:], texts[first:last]
 
 
 def without_repeats(topics: dict[str, str]) -> dict[str, str]:
