@@ -122,6 +122,7 @@ def test_a_failed_job_is_exit_code_1_and_the_rest_is_written(
         (("run", "--preset", "nosy-digits"), "did you mean 'noisy-digits'"),
         (("run", "nowhere.toml"), "'nowhere.toml' cannot be read"),
         (("run", "broken.toml"), "'broken.toml' is not valid TOML"),
+        (("run", "prose.toml"), "Penn Treebank (words) has to be fetched first"),
         (("run",), "No experiment is given"),
         (("run", "broken.toml", "--preset", "noisy-digits"), "give one of them"),
         (("run", "--preset", "noisy-digits", "--out", "broken.toml"), "cannot be written"),
@@ -151,7 +152,9 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DROPVIZ_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("DROPVIZ_CACHE", raising=False)
     Path("broken.toml").write_text("p = = 0.5")
+    Path("prose.toml").write_text('data = "ptb"\nmodel = "lstm"\n')
     Path("taken/summary.json").mkdir(parents=True)
     with pytest.raises(SystemExit) as ended:
         main(list(arguments))

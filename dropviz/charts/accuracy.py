@@ -10,7 +10,7 @@ from dropviz.charts.traces import curves, over_steps, reference
 
 def _figure(subject: Subject) -> go.Figure:
     optimum = reference("optimum/accuracy", "known optimum", subject, "bottom right")
-    traces = [optimum, *curves(subject, "validation/accuracy")]
+    traces = [*curves(subject, "validation/accuracy"), optimum]
     figure = over_steps(traces, subject, y="validation accuracy")
     figure.layout.yaxis.tickformat = ".0%"
     return figure

@@ -13,7 +13,7 @@ def _figure(subject: Subject) -> go.Figure:
         reference("optimum/bits_per_character", "known optimum", subject, "top right"),
         reference("unigram/bits_per_character", "unigram baseline", subject, "top left"),
     ]
-    traces = [*known, *curves(subject, "validation/bits_per_character")]
+    traces = [*curves(subject, "validation/bits_per_character"), *known]
     return over_steps(traces, subject, y="bits a character")
 
 

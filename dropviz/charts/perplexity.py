@@ -13,7 +13,7 @@ def _figure(subject: Subject) -> go.Figure:
         reference("optimum/perplexity", "known optimum", subject, "top right"),
         reference("unigram/perplexity", "unigram baseline", subject, "top left"),
     ]
-    traces = [*known, *curves(subject, "validation/perplexity")]
+    traces = [*curves(subject, "validation/perplexity"), *known]
     figure = over_steps(traces, subject, y="validation perplexity", log=True)
     figure.update_layout(
         yaxis={"nticks": 3, "tickformat": ",.4~g"}

@@ -80,7 +80,7 @@ def reference(metric: str, label: str, subject: Subject, place: Place) -> go.Sca
     """A known number to compare with, as a thin line from end to end with its label on it; role ``reference``.
 
     It is the same for all arms, so it is of none of them: the board takes the first arm that has it. Where nobody knows
-    the number, nothing is drawn.
+    the number, nothing is drawn. It comes after the curves, so that they do not hide its label.
     """
     at_end = place.endswith("left")
     return go.Scatter(

@@ -14,7 +14,7 @@ def _figure(subject: Subject) -> go.Figure:
         reference("optimum/loss", "known optimum", subject, "top right"),
         reference("unigram/loss", "unigram baseline", subject, "top left"),
     ]
-    return over_steps([*known, *curves(subject, "validation/loss")], subject, y="validation loss")
+    return over_steps([*curves(subject, "validation/loss"), *known], subject, y="validation loss")
 
 
 def _subtitle(subject: Subject) -> str:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from dropviz import datasets, models, uploads
 from dropviz.datasets import Dataset
+from dropviz.datasets.menu import in_reading_order, menu_title
 from dropviz.experiment import (
     ExperimentSpec,
     LanguageChoices,
@@ -83,11 +84,12 @@ def spec_form(source: str, start: ExperimentSpec) -> dict[str, Any]:
 
 def _data(key: Key, value: Mapping[str, Any]) -> dict[str, Any]:
     members = datasets.registry.members
+    names = in_reading_order(members)
     name = st.selectbox(
         "Data set",
-        list(members),
-        list(members).index(value["name"]),
-        format_func=lambda name: members[name].title,
+        names,
+        names.index(value["name"]),
+        format_func=lambda name: menu_title(members[name]),
         key=key("data.name"),
     )
     start = dict(value) if name == value["name"] else members[name].from_table({}).to_table()

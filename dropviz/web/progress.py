@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from dropviz.experiment import ExperimentSpec, surrogate_choices
@@ -15,6 +16,7 @@ ETA_FRACTION, ETA_SECONDS = 0.05, 3.0
 LEAVES_FIRST = {"running": 0, "paused": 1, "queued": 2}
 
 
+@lru_cache(maxsize=256)
 def arm_cost(spec: ExperimentSpec, arm: str) -> float:
     """A step of this arm in steps without dropout, roughly (measured on small MLPs on one CPU thread).
 

@@ -70,6 +70,15 @@ def fetching(app: AppTest) -> Any:
     return found
 
 
+def test_the_menu_has_what_is_here_first_and_marks_what_is_to_be_fetched(ptb: Server, cookies) -> None:
+    options = opened("markov").selectbox(key="here/data.name").options
+    assert options.index("Markov text (known optimum)") < options.index("Penn Treebank (words) · to fetch")
+    assert options.index("Digits (8 × 8 images)") < options.index("Two moons (2-D)")
+    assert options[-1] == "Your own text"
+    PennTreebank().download().fetch()
+    assert "Penn Treebank (words)" in opened("markov").selectbox(key="here/data.name").options
+
+
 FETCH = "here/data.fetch"
 
 
@@ -92,7 +101,9 @@ def test_a_press_fetches_it_and_then_it_can_be_used_at_once(ptb: Server, cookies
     assert datasets.registry.read("ptb").missing() == ""
 
 
-def test_while_it_is_fetched_the_page_says_how_far_it_is_and_it_can_be_cancelled(ptb: Server, cookies) -> None:
+def test_while_it_is_fetched_the_page_says_how_far_it_is_and_it_can_be_cancelled(
+    ptb: Server, cookies
+) -> None:
     ptb.gives(whole(PARTS[0], cut=10_000, hold=True))
     app = opened("ptb")
     app.button(key=FETCH).click().run()
@@ -135,7 +146,7 @@ def test_a_failure_is_a_sentence_beside_a_button_that_tries_again(ptb: Server, c
 
 def test_a_spec_whose_data_are_missing_is_refused_with_the_reason(ptb: Server, store, cookies) -> None:
     table = opened("ptb").session_state["table"]
-    with pytest.raises(SpecError, match="Penn Treebank.*has to be fetched first"):
+    with pytest.raises(SpecError, match=r"Penn Treebank.*has to be fetched first"):
         submit(table)
     assert store.experiments() == []
 
@@ -181,3 +192,22 @@ def test_a_file_of_the_mounted_folder_can_be_named(
     app.text_input(key=f"{FILE}/path").set_value("hamlet.txt").run()
     assert app.session_state["table"]["data"]["file"] == "hamlet.txt"
     assert said(app) == ""
+
+
+TABLE = b"height,weight,kind\n" + b"".join(
+    b"%d,%d,%s\n" % (n, 3 * n, b"ab"[n % 2 : n % 2 + 1]) for n in range(60)
+)
+
+
+def test_an_uploaded_table_is_learned_by_what_its_label_column_asks_for(data: Path, cookies) -> None:
+    app = opened("csv", model="mlp")
+    assert "No file is chosen" in said(app)
+    app.file_uploader(key="here/data.csv.file").upload("pets.csv", TABLE, "text/csv").run()
+    assert not app.exception
+    assert said(app) == ""
+    spec = ExperimentSpec.from_table(app.session_state["table"])
+    assert (spec.data.task.kind, spec.data.task.inputs, spec.data.task.outputs) == ("classification", 2, 2)
+    app.file_uploader(key="here/data.csv.file").upload(
+        "pets.csv", TABLE + b"tall,1,a\n" * 9, "text/csv"
+    ).run()
+    assert "tall" in said(app)

@@ -125,6 +125,42 @@ def test_every_knob_is_there_in_its_own_words(path: str, field: FieldInfo) -> No
     assert field.description in widget.help
 
 
+def menu(app: AppTest, name: str) -> Any:
+    return app.selectbox(key=f"here/{name}.name")
+
+
+def test_only_models_that_can_do_the_task_are_offered_and_a_text_begins_with_an_lstm() -> None:
+    app = opened(preset("noisy-digits"))
+    titles = {name: member.title for name, member in models.registry.members.items()}
+    assert titles["lstm"] not in menu(app, "model").options
+    menu(app, "data").select("markov").run()
+    assert not app.exception
+    assert menu(app, "model").value == "lstm"
+    assert titles["mlp"] not in menu(app, "model").options
+    spec = ExperimentSpec.from_table(table(app))
+    assert (spec.data.name, spec.model.name) == ("markov", "lstm")
+    menu(app, "data").select("two-moons").run()
+    assert ExperimentSpec.from_table(table(app)).model.name == "mlp"
+
+
+def test_a_model_that_was_chosen_stays_as_long_as_it_fits() -> None:
+    app = opened(preset("noisy-digits"))
+    menu(app, "data").select("markov").run()
+    menu(app, "model").select("gru").run()
+    menu(app, "data").select("hmm").run()
+    assert ExperimentSpec.from_table(table(app)).model.name == "gru"
+
+
+def test_how_a_text_is_read_is_asked_of_texts_alone() -> None:
+    app = opened(preset("noisy-digits"))
+    segment = "here/language.segment"
+    assert segment not in widgets(app)
+    menu(app, "data").select("markov").run()
+    assert "Text: segment and state" in [expander.label for expander in app.expander]
+    app.number_input(key=segment).set_value(20).run()
+    assert ExperimentSpec.from_table(table(app)).language.segment == 20
+
+
 def test_what_is_set_is_what_is_handed_back() -> None:
     app = opened(preset("noisy-digits"))
     app.slider(key="here/p").set_value(0.2)

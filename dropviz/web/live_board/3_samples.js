@@ -28,11 +28,18 @@ class Samples {
       const found = board.samples[arm];
       column.root.hidden = board.hidden.has(arm);
       column.look.replaceChildren(sample(board.styles[arm], board.mode));
-      column.step.textContent = found ? `step ${found.step.toLocaleString("en")}` : "";
-      column.text.classList.toggle("dv-none", !found);
-      if (found) column.text.replaceChildren(element("span", "dv-prompt", found.prompt), found.text);
-      else column.text.textContent = waits ? "The first sample comes with the first evaluation." : "There is no sample.";
+      this.fill(column, found, waits);
     }
+  }
+
+  fill(column, found, waits) {
+    if (found && column.found === found) return; // what somebody has scrolled or selected stays so
+    column.found = found;
+    column.step.textContent = found ? `step ${found.step.toLocaleString("en")}` : "";
+    column.text.classList.toggle("dv-none", !found);
+    if (found) column.text.replaceChildren(element("span", "dv-prompt", found.prompt), found.text);
+    else column.text.textContent = waits ? "The first sample comes with the first evaluation." : "There is no sample.";
+    if (column.text.scrollHeight > column.text.clientHeight) column.text.tabIndex = 0; // to be scrolled with the keyboard
   }
 
   end() { /* nothing to let go of */ }
