@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, fields
 
 from dropviz.choices import SpecError
-from dropviz.experiment import ExperimentSpec
+from dropviz.experiment import ExperimentSpec, surrogate_choices
 from dropviz.strategies import strategy
 
 
@@ -19,6 +19,7 @@ class Budget:
     parameters: int = 5_000_000
     activations: int = 50_000_000
     seed_steps: int = 20_000_000
+    passes: int = 2_000
 
     @classmethod
     def from_environment(cls) -> Budget:
@@ -50,6 +51,15 @@ def activations(spec: ExperimentSpec, arm: str) -> int:
 def rows(spec: ExperimentSpec) -> int:
     """Examples of a step, or tokens."""
     return spec.train.batch_size * (spec.language.segment if spec.data.task.kind == "language" else 1)
+
+
+def exact_passes(spec: ExperimentSpec) -> int:
+    """Backward passes of the exact estimator in a step, where some arm takes it: one an output, and one a token that shares ε."""
+    if surrogate_choices(spec).estimator != "exact":
+        return 0
+    if not any("estimator" in strategy(arm).choices for arm in spec.arms):
+        return 0
+    return spec.data.task.outputs * (rows(spec) if spec.data.task.kind == "language" else 1)
 
 
 def seeds_together(spec: ExperimentSpec, arm: str) -> int:
@@ -97,6 +107,12 @@ def check_budget(spec: ExperimentSpec, budget: Budget | None = None) -> None:
             spec.train.steps * spec.seeds * sum(max(1, strategy(arm).replicas) for arm in spec.arms),
             budget.seed_steps,
             "steps × seeds × masks over all arms",
+        ),
+        (
+            "data.vocabulary or language.segment, or choose another estimator than exact",
+            exact_passes(spec),
+            budget.passes,
+            "backward passes in a step of the exact estimator",
         ),
     ]
     for setting, amount, limit, unit in amounts:

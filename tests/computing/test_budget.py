@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dropviz.budget import Budget, activations, seeds_together
-from dropviz.experiment import preset
+from dropviz.budget import Budget, activations, check_budget, seeds_together
+from dropviz.experiment import SpecError, preset
 from dropviz.models import registry
 from tests.computing.tasks import fits
 from tests.computing.tiny import experiment
@@ -36,3 +36,17 @@ def test_many_masks_of_a_large_minibatch_leave_room_for_fewer_seeds() -> None:
     assert 1 < seeds_together(large, "dropout-32") < 16
     assert seeds_together(large, "dropout-32") * one <= Budget().activations
     assert seeds_together(large, "dropout-256") == 1
+
+
+def test_the_exact_estimator_is_refused_where_a_step_would_take_thousands_of_passes() -> None:
+    text = preset("markov-lstm").with_settings(["surrogate.estimator=exact"])
+    with pytest.raises(SpecError, match=r"140,000 backward passes.*choose another estimator than exact"):
+        check_budget(text, Budget())
+    check_budget(text.with_settings(["arms=['none','dropout','implicit']"]), Budget())
+    check_budget(preset("noisy-digits").with_settings(["surrogate.estimator=exact"]), Budget())
+
+
+def test_seeds_that_stop_early_train_one_by_one() -> None:
+    spec = preset("noisy-digits")
+    assert seeds_together(spec, "none") == 16
+    assert seeds_together(spec.with_settings(["train.patience=3"]), "none") == 1
