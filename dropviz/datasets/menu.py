@@ -22,6 +22,5 @@ def in_reading_order(members: Mapping[str, type[Dataset]]) -> list[str]:
 
 
 def menu_title(member: type[Dataset]) -> str:
-    """Its title, and whether it has to be fetched first."""
-    to_fetch = member.files and member.from_table({}).missing()
-    return f"{member.title} · to fetch" if to_fetch else member.title
+    """Its title, and whether it is a download; the same whether that is here or not, for a menu goes by its titles."""
+    return f"{member.title} · download" if member.files else member.title

@@ -50,9 +50,9 @@ def availability(key: str, data: Dataset) -> None:
         return
     if found is not None and found.state == "failed":
         st.error(plain(found.error), icon=":material/error:")
-    again = found is not None and found.state != "done"
+    words = {"failed": "Fetch again", "cancelled": "Go on fetching", "running": "Go on fetching"}
     st.button(
-        f"{'Go on fetching' if again else 'Fetch'} ({shown_size(download.size)})",
+        f"{words.get(found.state if found else '', 'Fetch')} ({shown_size(download.size)})",
         key=key,
         icon=":material/download:",
         width="stretch",

@@ -70,13 +70,11 @@ def fetching(app: AppTest) -> Any:
     return found
 
 
-def test_the_menu_has_what_is_here_first_and_marks_what_is_to_be_fetched(ptb: Server, cookies) -> None:
+def test_the_menu_has_what_is_here_first_and_marks_downloads(ptb: Server, cookies) -> None:
     options = opened("markov").selectbox(key="here/data.name").options
-    assert options.index("Markov text (known optimum)") < options.index("Penn Treebank (words) · to fetch")
+    assert options.index("Markov text (known optimum)") < options.index("Penn Treebank (words) · download")
     assert options.index("Digits (8 × 8 images)") < options.index("Two moons (2-D)")
     assert options[-1] == "Your own text"
-    PennTreebank().download().fetch()
-    assert "Penn Treebank (words)" in opened("markov").selectbox(key="here/data.name").options
 
 
 FETCH = "here/data.fetch"
@@ -96,6 +94,8 @@ def test_a_press_fetches_it_and_then_it_can_be_used_at_once(ptb: Server, cookies
     assert not app.exception
     fetching(app).thread.join(30)
     app.run()
+    assert not app.exception
+    assert app.session_state["table"]["data"]["name"] == "ptb"
     assert "not on this server" not in said(app)
     assert all(button.key != FETCH for button in app.button)
     assert datasets.registry.read("ptb").missing() == ""
@@ -141,7 +141,7 @@ def test_a_failure_is_a_sentence_beside_a_button_that_tries_again(ptb: Server, c
     fetching(app).thread.join(30)
     app.run()
     assert "0 was not fetched" in said(app)
-    assert app.button(key=FETCH).label == "Go on fetching (24.5 kB)"
+    assert app.button(key=FETCH).label == "Fetch again (24.5 kB)"
 
 
 def test_a_spec_whose_data_are_missing_is_refused_with_the_reason(ptb: Server, store, cookies) -> None:
