@@ -69,6 +69,13 @@ class ExperimentSpec(Choices):
             raise SpecError(f"{self.model.name} cannot learn {self.data.name}: {reason}")
         return self
 
+    @model_validator(mode="after")
+    def _arms_make_sense(self) -> Self:
+        for arm in self.arms:
+            if reason := strategy(arm).unfit(self.data.task):
+                raise SpecError(f"{arm} cannot train on {self.data.name}: {reason}")
+        return self
+
     @field_validator("arms", mode="before")
     @classmethod
     def _read_arms(cls, arms: Any) -> tuple[str, ...]:

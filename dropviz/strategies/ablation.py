@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from dropviz.strategies.strategy import Strategy
+from dropviz.task import Task
 
 if TYPE_CHECKING:
     from dropviz.masks import RandomNumbers
@@ -50,6 +51,12 @@ class Ablation(Strategy):
     def second_order(self) -> bool:
         """Always."""
         return True
+
+    def unfit(self, task: Task) -> str:
+        """Only classes and tokens can be likely."""
+        if self.instead == "argmax" and task.kind == "regression":
+            return "a number to predict has no most likely label, so leave this arm out."
+        return ""
 
     def objective(self, network: Network, draws: RandomNumbers, surrogate: Surrogate) -> LossTerms:
         """One differentiable backward pass; of the identity what the estimator takes."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from dropviz.choices import SpecError, shown
 from dropviz.registry import classes_of
+from dropviz.task import Task
 
 if TYPE_CHECKING:
     from dropviz.masks import RandomNumbers
@@ -55,6 +56,10 @@ class Strategy:
     def second_order(self) -> bool:
         """Whether a step differentiates a derivative, which takes about three times a plain one."""
         return False
+
+    def unfit(self, task: Task) -> str:
+        """Empty where the arm makes sense for this task; else why it does not, in one sentence."""
+        return ""
 
     @abstractmethod
     def objective(self, network: Network, draws: RandomNumbers, surrogate: Surrogate) -> LossTerms:

@@ -224,6 +224,15 @@ def test_a_wrong_choice_is_refused_with_the_way_out(changes: dict[str, Any], wor
     assert [word for word in words if word not in message] == []
 
 
+def test_an_arm_that_makes_no_sense_for_the_data_is_refused() -> None:
+    table = {"data": "diabetes", "model": "linear", "arms": ["none", "explicit-argmax"]}
+    with pytest.raises(
+        SpecError, match=r"^explicit-argmax cannot train on diabetes: .* leave this arm out\.$"
+    ):
+        ExperimentSpec.from_table(table)
+    assert ExperimentSpec.from_table(table | {"data": "iris"}).arms == ("none", "explicit-argmax")
+
+
 @pytest.mark.parametrize("missing", ["data", "model"])
 def test_a_spec_without_data_or_model_says_what_is_missing(missing: str) -> None:
     table = {key: value for key, value in TABLE.items() if key != missing}
