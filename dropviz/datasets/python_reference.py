@@ -23,7 +23,7 @@ LARGEST = 1 / 3  # share of a held-out text that one topic may fill
 class PythonReference(Dataset):
     """What ``help("if")`` shows, topic by topic: 114,000 words and marks in Python 3.11.
 
-    Topics are dealt out whole, about 80 % of the words for training, 10 % for the test and 10 % for validation, in
+    Topics are dealt out whole, about 80 % of the text for training, 10 % for the test and 10 % for validation, in
     alphabetical order. But topics repeat each other: that on compound statements holds those on ``if``, ``try`` and ``with``,
     so part of what is held out was seen in training, and perplexities are low. Without ``repeats`` a topic is left out if at
     least half of it stands in longer ones, which leaves 92,000 words, and the held-out texts are made of many short topics
@@ -111,8 +111,8 @@ def parts(*, repeats: bool) -> tuple[str, str, str]:
 def in_order(topics: dict[str, str]) -> tuple[list[str], list[str], list[str]]:
     """Texts of the topics for training, validation (the last tenth) and test, as their names come in the alphabet."""
     texts = [topics[name] for name in sorted(topics)]
-    words = [len(WORDS.cut(text)) for text in texts]
-    ends = [total / sum(words) for total in accumulate(words)]
+    characters = [len(text) for text in texts]
+    ends = [total / sum(characters) for total in accumulate(characters)]
     first, last = (sum(end < share + 1e-9 for end in ends) for share in (1 - 2 * HELD_OUT, 1 - HELD_OUT))
     return texts[:first], texts[last:], texts[first:last]
 

@@ -23,6 +23,8 @@ REVIEWED = ROOT / "test-results"
 DESK = {"width": 1440, "height": 1130}
 TALL = {"width": 1440, "height": 2150}
 PHONE = {"width": 390, "height": 2600}
+LONGER = {"width": 1440, "height": 2900}
+LONG_PHONE = {"width": 390, "height": 5200}
 SETTLE = 1500  # milliseconds for fonts and transitions
 
 
@@ -48,6 +50,15 @@ def main() -> None:
         for name, settings in EXPERIMENTS.items():
             view_id = served.store.submit(preset("classroom").with_settings(settings))
             take(browser, served, f"/lab?run={view_id}", folder / f"{name}.png", TALL, until=ENDS[name])
+        text = served.store.submit(preset("markov-lstm").with_settings(TEXT))
+        looks: dict[str, dict[str, Any]] = {
+            "text": {},
+            "text-dark": {"color_scheme": "dark"},
+            "text-narrow": {},
+        }
+        for name, look in looks.items():
+            size = LONG_PHONE if name.endswith("narrow") else LONGER
+            take(browser, served, f"/lab?run={text}", folder / f"{name}.png", size, until="Done.", **look)
         take(
             browser,
             served,
@@ -69,6 +80,14 @@ EXPERIMENTS: dict[str, list[str]] = {
     "every-arm": [f"arms={json.dumps(examples())}", "seeds=4", "train.clip=1.0", "train.schedule=cosine"],
     "failed": ["train.learning_rate=1e6", "model.widths=[128,128]", 'arms=["none"]'],
 }
+TEXT = [
+    "train.steps=200",
+    "data.train_tokens=20000",
+    "data.held_out_tokens=2000",
+    "model.width=32",
+    "model.embedding=32",
+    "arms=['none','dropout','dropout-8','explicit','explicit+implicit']",
+]
 ENDS = {"done": "Done.", "moons": "Done.", "one-seed": "Done.", "every-arm": "Done.", "failed": "not finite"}
 
 

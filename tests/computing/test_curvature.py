@@ -16,6 +16,7 @@ from dropviz.curvature import (
     xtrace,
 )
 from dropviz.curvature.products import flat
+from dropviz.masks import keep_all
 from dropviz.regularizers import plain_loss
 from tests import reference
 from tests.computing.tiny import Tiny, assert_mean, tiny
@@ -30,14 +31,12 @@ def stacked_product() -> HessianProduct:
     leaves = [
         torch.cat(parts).detach().requires_grad_() for parts in zip(*(p for _, p in networks), strict=True)
     ]
-    z = NETS[0].model.forward(dict(zip(names, leaves, strict=True)), torch.stack([n.x for n in NETS]), keep)
+    z = NETS[0].model.forward(
+        dict(zip(names, leaves, strict=True)), torch.stack([n.x for n in NETS]), keep_all
+    )
     y = torch.stack([net.y for net in NETS])
     loss = -z.log_softmax(-1).gather(-1, y.unsqueeze(-1)).mean(1).sum()
     return HessianProduct(loss, leaves)
-
-
-def keep(h: Tensor, site: str) -> Tensor:
-    return h
 
 
 def full_hessian(net: Tiny) -> Tensor:
@@ -76,7 +75,7 @@ def test_one_graph_serves_many_products() -> None:
 def test_the_gauss_newton_product_is_that_of_the_full_matrix() -> None:
     net = NETS[0]
     network, leaves = net.network()
-    z = network.forward(keep)
+    z = network.forward(keep_all)
     product = GaussNewtonProduct(
         z, leaves, lambda moved: network.loss.hessian_product(z.detach(), moved) / z.shape[1]
     )

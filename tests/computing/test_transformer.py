@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from dropviz.choices import SpecError
 from dropviz.masks import Multiply, keep_all
-from dropviz.models.attention import by_distance, normalized, sinusoids, visible
+from dropviz.models.attention import by_distance, sinusoids, visible
+from dropviz.models.normalization import normalized
 from dropviz.models.transformer import Transformer
 from dropviz.task import language
 from dropviz.training import Block
