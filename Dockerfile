@@ -24,7 +24,7 @@ RUN venv/bin/pip install --no-deps --no-build-isolation --editable . \
 
 FROM ${BASE}
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends tini \
+    && apt-get install --yes --no-install-recommends dataset-fashion-mnist tini \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log \
     && useradd --uid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin dropviz \
     && install --directory --owner=10001 --group=10001 --mode=0750 /data
