@@ -120,12 +120,16 @@ def _run(table: dict[str, Any], messages: Any) -> None:
 
 def _example() -> None:
     names = examples.example_names()
-    chosen = st.session_state["form"].removeprefix("preset:")
-    name = (
-        chosen
-        if chosen in names
-        else next(iter(sorted(names, key=lambda name: name != "noisy-digits")), None)
-    )
+    kind, _, chosen = st.session_state["form"].partition(":")
+    default = preset_names()[0]
+    if kind == "preset" and chosen not in (*names, default):
+        st.header(preset(chosen).title())
+        st.write(
+            "This preset comes without a result. Press **Run**: training starts at once, and you watch it here."
+        )
+        return
+    wanted = chosen if kind == "preset" else default
+    name = wanted if wanted in names else next(iter(names), None)
     if name is None:
         st.header("See what dropout does")
         st.write(

@@ -75,6 +75,18 @@ def test_the_lab_opens_on_an_example(visit, boards, results: Path, store, engine
     assert (status, json.loads(body)["state"]) == (200, "example")
 
 
+def test_a_preset_without_a_result_shows_none_of_another(
+    visit, boards, results: Path, store, engine, spec
+) -> None:
+    carry(results, store, engine, spec, "noisy-digits")
+    app = visit("0_Lab")
+    app.selectbox(key="preset/preset:noisy-digits").select("markov-lstm").run()
+    assert not app.exception
+    assert "markov · lstm" in texts(app)
+    assert "Press **Run**" in texts(app)
+    assert not boards(app)
+
+
 def test_the_example_of_the_chosen_preset_comes_before_others(
     visit, boards, results: Path, store, engine, spec
 ) -> None:
