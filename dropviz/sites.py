@@ -3,6 +3,7 @@
 A ``TorchFunctionMode`` sees every function of torch that an unmodified model calls, and so ``F.dropout``, the attention
 dropout inside ``F.scaled_dot_product_attention`` and the dropout between the layers of ``nn.LSTM`` and ``nn.GRU``, which
 modules alone do not show. Inside the mode attention is computed explicitly: the fused kernels have no second derivative.
+Where a pass is differentiated more than once, so is what ``kernels`` lists, whose further derivatives torch gets wrong.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from dropviz.guards import same_random_numbers, unchanged
+from dropviz.kernels import WRITTEN_OUT, plain_recurrent_kernels
 
 Forward = Callable[[nn.Module, Any], Any]
 
@@ -106,7 +108,7 @@ class SiteMode(TorchFunctionMode):
     Args:
         behaviour: Returns what the model goes on with.
         path: Name of the module that is at work.
-        twice: Whether the pass is to be differentiated twice.
+        twice: Whether the pass is to be differentiated more than once.
     """
 
     def __init__(self, behaviour: ModuleBehaviour, path: Callable[[], str], *, twice: bool = False) -> None:
@@ -124,6 +126,10 @@ class SiteMode(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in _HARMLESS:
             return func(*args, **kwargs)
+        if func in _BATCH_NORMS:
+            _refuse_batch_statistics(self.path(), *args, **kwargs)
+        if func in WRITTEN_OUT:
+            return (WRITTEN_OUT[func] if self.twice else func)(*args, **kwargs)
         if func in _DROPOUTS:
             return self._dropout(*_DROPOUTS[func], *args, **kwargs)
         if func is functional.linear:
@@ -133,12 +139,10 @@ class SiteMode(TorchFunctionMode):
         if func is functional.multi_head_attention_forward:
             return self._multi_head_attention(*args, **kwargs)
         if func in _RECURRENT:
-            with _plain_kernels() if self.twice else nullcontext():
+            with plain_recurrent_kernels() if self.twice else nullcontext():
                 return self._recurrent(func, *args, **kwargs)
         name = getattr(func, "__name__", str(func)).removesuffix(".default")
-        if func in _BATCH_NORMS:
-            _refuse_batch_statistics(self.path(), *args, **kwargs)
-        elif name not in _RANDOM:
+        if name not in _RANDOM:
             _HARMLESS.add(func)
         elif _is_active(name, args, kwargs):
             raise ValueError(
@@ -264,18 +268,6 @@ class SiteMode(TorchFunctionMode):
             h, *state = func(*(call[name] for name in _PADDED_ARGUMENTS))
             states.append(state)
         return h, *(torch.cat(parts) for parts in zip(*states, strict=True))
-
-
-@contextmanager
-def _plain_kernels() -> Iterator[None]:
-    """Recurrent layers by torch's own kernels: oneDNN's derive a derivative slowly, cuDNN's not at all."""
-    onednn = torch.backends.mkldnn.set_flags(_enabled=False, _fp32_precision=None)[0]
-    cudnn = torch.backends.cudnn.set_flags(_enabled=False, _fp32_precision=None)[0]
-    try:
-        yield
-    finally:
-        torch.backends.mkldnn.set_flags(_enabled=onednn, _fp32_precision=None)
-        torch.backends.cudnn.set_flags(_enabled=cudnn, _fp32_precision=None)
 
 
 def _per_example(dims: int) -> Callable[[Tensor], int]:
