@@ -75,9 +75,11 @@ def test_the_readmes_dropviz_commands_run(tmp_path: Path) -> None:
         line for block in blocks("README.md", "console") for line in block.splitlines() if "dropviz " in line
     ]
     commands = [
-        shlex.split(line) for line in lines if line.startswith(".venv/bin/dropviz") and " serve" not in line
+        shlex.split(line)
+        for line in lines
+        if line.startswith(".venv/bin/dropviz") and " serve" not in line and "ptb" not in line
     ]
-    assert len(commands) == 2
+    assert len(commands) == 3
     for command in commands:
         arguments = [word.replace("/tmp/dropviz-readme", str(tmp_path / "out")) for word in command[1:]]
         run([sys.executable, "-m", "dropviz", *arguments], tmp_path)
