@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields
+from math import prod
 
 from dropviz.choices import SpecError
 from dropviz.experiment import ExperimentSpec, surrogate_choices
@@ -41,11 +42,22 @@ class Budget:
 
 
 MOST_SEEDS_TOGETHER = 16
+EVALUATION_STREAMS = 10  # parallel streams that a text is evaluated in; each begins without a past
+STATISTICS = 40  # times as many activations as a step: they come one after the other
 
 
 def activations(spec: ExperimentSpec, arm: str) -> int:
-    """Numbers that one step of one seed holds at least: the masks of a step are replicas of its minibatch, side by side."""
-    return max(1, strategy(arm).replicas) * rows(spec) * spec.model.units(spec.data.task)
+    """Numbers that one step of one seed holds at least: the masks of a step are replicas of its minibatch, side by side.
+
+    With them attention's pairs of tokens, and of each dropped parameter its mask, the product and the gradient.
+    """
+    model, task, replicas = spec.model, spec.data.task, strategy(arm).replicas
+    held = rows(spec) * model.units(task)
+    if task.kind == "language":
+        held += rows(spec) * spec.language.segment * model.units_a_pair()
+    shapes, dropped = model.shapes(task), model.dropped_parameters()
+    weights = sum(prod(shapes[dropped[site]]) for site in model.sites() if site in dropped)
+    return max(1, replicas) * held + 3 * replicas * weights
 
 
 def rows(spec: ExperimentSpec) -> int:
@@ -69,7 +81,10 @@ def seeds_together(spec: ExperimentSpec, arm: str) -> int:
     """
     if spec.train.patience:
         return 1
-    fit = Budget().activations // activations(spec, arm)
+    most = activations(spec, arm)
+    if spec.data.task.kind == "language":
+        most = max(most, EVALUATION_STREAMS * spec.language.segment * spec.model.units(spec.data.task))
+    fit = Budget().activations // most
     return max(1, min(MOST_SEEDS_TOGETHER, fit))
 
 
@@ -107,6 +122,15 @@ def check_budget(spec: ExperimentSpec, budget: Budget | None = None) -> None:
             spec.train.steps * spec.seeds * sum(max(1, strategy(arm).replicas) for arm in spec.arms),
             budget.seed_steps,
             "steps × seeds × masks over all arms",
+        ),
+        (
+            "observe.probe or observe.masks",
+            spec.observe.probe
+            * spec.observe.masks
+            * spec.model.units(spec.data.task)
+            * bool(spec.observe.statistics),
+            STATISTICS * budget.activations,
+            "activations in the statistics (probe × masks × units)",
         ),
         (
             "data.vocabulary or language.segment, or choose another estimator than exact",

@@ -35,7 +35,7 @@ def _directory(variable: str, default: str) -> Path:
     text = os.environ.get(variable, "").strip()
     try:
         path = Path(text or default).expanduser()
-        usable = path.is_dir() or not path.exists()
+        usable = not path.exists() or path.is_dir()  # in this order: another process may be making it
     except (RuntimeError, OSError) as error:  # no such home, or a folder that may not be searched
         raise ValueError(f"{variable} = {text!r} cannot be used ({error}): name another directory.") from None
     if not usable:

@@ -18,6 +18,7 @@ from dropviz import settings
 from dropviz.choices import SpecError, shown
 
 Kind = Literal["text", "csv"]
+MOST_BYTES_TOGETHER = 500_000_000  # of all uploads: the disk is the store's, too
 MOST_BYTES: dict[Kind, int] = {"text": 5_000_000, "csv": 5_000_000}
 
 
@@ -35,6 +36,8 @@ def keep(content: bytes, kind: Kind) -> str:
     _check_size(len(content), kind, "the uploaded file")
     digest = hashlib.sha256(content).hexdigest()
     folder().mkdir(parents=True, exist_ok=True)
+    if not (folder() / digest).exists():
+        _check_room(len(content))
     handle, temporary = tempfile.mkstemp(dir=folder(), prefix="part-")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -48,6 +51,11 @@ def keep(content: bytes, kind: Kind) -> str:
     return digest
 
 
+def is_upload(file: str) -> bool:
+    """Whether this names an uploaded file, and not a path."""
+    return re.fullmatch(r"[0-9a-f]{64}", file) is not None
+
+
 def path_of(file: str) -> Path:
     """The path of an uploaded file, given its SHA-256, or of a file below ``$DROPVIZ_FILES``, given its path there.
 
@@ -56,7 +64,7 @@ def path_of(file: str) -> Path:
     """
     if not file:
         raise SpecError("No file is chosen: upload one, or name one below the folder of DROPVIZ_FILES.")
-    if re.fullmatch(r"[0-9a-f]{64}", file):
+    if is_upload(file):
         path = folder() / file
         if not path.is_file():
             raise SpecError(f"The upload {file[:12]}… is not on this machine: upload that file again.")
@@ -94,6 +102,15 @@ def read(file: str, kind: Kind) -> bytes:
     if path.parent == folder() and hashlib.sha256(content).hexdigest() != file:
         raise SpecError(f"The upload {file[:12]}… is damaged on disk: upload that file again.")
     return content
+
+
+def _check_room(size: int) -> None:
+    taken = sum(path.stat().st_size for path in folder().iterdir() if path.is_file())
+    if taken + size > MOST_BYTES_TOGETHER:
+        raise SpecError(
+            f"The files that were handed in take {taken / 1e6:,.0f} MB, of {MOST_BYTES_TOGETHER / 1e6:,.0f} MB that there are:"
+            f" whoever runs this server has to remove some of {folder()}."
+        )
 
 
 def _check_size(size: int, kind: Kind, name: str) -> None:

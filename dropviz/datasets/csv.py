@@ -77,6 +77,12 @@ class Csv(Dataset):
             return standardized(splits, targets=True)
         return with_label_noise(splits, self.label_noise, classes=classes, seed=seed)
 
+    def pinned(self) -> Dataset:
+        """The file as it is now, kept under its hash: one below a mounted folder may change at any time."""
+        if self.missing() or uploads.is_upload(self.file):
+            return self
+        return self.model_copy(update={"file": uploads.keep(uploads.read(self.file, "csv"), "csv")})
+
     def missing(self) -> str:
         """What is wrong with the file, or with the knobs given this file."""
         try:

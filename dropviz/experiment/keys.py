@@ -73,7 +73,7 @@ def code_version() -> str:
     root = Path(__file__).parent.parent
     folders = [root / name for name in (*COMPUTING, "curvature", "statistics")]
     files = [path.with_suffix(".py") for path in folders if not path.is_dir()]
-    files += [file for path in folders if path.is_dir() for file in path.glob("*.py")]
+    files += [file for path in folders if path.is_dir() for file in path.rglob("*.py")]
     for file in sorted(files):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]

@@ -27,6 +27,7 @@ class Gated(Recurrent):
     )
 
     dropped_weights: ClassVar[str] = "recurrent"
+    dropped_parameter: ClassVar[str] = "recurrent_weight"
     states: ClassVar[tuple[str, ...]]  # what is carried, h first
 
     def weight_shapes(self, layer: int, inputs: int, units: int) -> dict[str, tuple[int, ...]]:

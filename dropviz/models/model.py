@@ -57,6 +57,14 @@ class Model(Choices):
     def units(self, task: Task) -> int:
         """Numbers that the forward pass of one example yields, of a text of one token: what a step has to hold."""
 
+    def units_a_pair(self) -> int:
+        """Numbers that it yields for each pair of tokens of a segment: those of attention."""
+        return 0
+
+    def dropped_parameters(self) -> dict[str, str]:
+        """Site at a parameter → that parameter's name, of all ``places`` at parameters."""
+        return {}
+
     @abstractmethod
     def compute(
         self, parameters: Mapping[str, Tensor], x: Tensor, dropout: SiteBehaviour, carried: Carried
@@ -133,7 +141,7 @@ class Model(Choices):
                 raise SpecError(
                     f"dropout_at = {shown(entry)} is no place of this network: choose from {', '.join(known)}."
                 )
-            written = place if own is None else f"{place}={own:g}"
+            written = place if own is None else f"{place}={own + 0.0!r}"
             if chosen.setdefault(place, written) != written:
                 raise SpecError(
                     f"dropout_at names {place} twice, as {chosen[place]} and {written}: keep one."

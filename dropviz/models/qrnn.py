@@ -40,6 +40,7 @@ class Qrnn(Recurrent):
     title: ClassVar[str] = "QRNN language model"
     gates: ClassVar[int] = 3
     dropped_weights: ClassVar[str] = "weights"
+    dropped_parameter: ClassVar[str] = "input_weight"
 
     def weight_shapes(self, layer: int, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
         """``input_weight1`` (window·I, 3·H), the rows of the token itself first."""

@@ -64,6 +64,7 @@ class Recurrent(Model):
 
     gates: ClassVar[int]  # G
     dropped_weights: ClassVar[str]  # kind of the site at a layer's weights
+    dropped_parameter: ClassVar[str]  # the name of these weights, before the layer's number
 
     def unfit(self, task: Task) -> str:
         """Texts only."""
@@ -77,6 +78,12 @@ class Recurrent(Model):
             if layer < self.layers:
                 found[f"hidden{layer}"] = "hidden"
         return found | {"output": "output"}
+
+    def dropped_parameters(self) -> dict[str, str]:
+        """The embedding, and weights of every layer."""
+        layers = range(1, self.layers + 1)
+        own = {f"{self.dropped_weights}{layer}": f"{self.dropped_parameter}{layer}" for layer in layers}
+        return {"embedding": "embedding"} | own
 
     def sizes(self) -> list[int]:
         """D, then the units of each layer."""

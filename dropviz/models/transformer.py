@@ -149,9 +149,17 @@ class Transformer(Model):
         return values
 
     def units(self, task: Task) -> int:
-        """Of a token, whose attention sees the memory and itself: what its own segment adds is not known here."""
+        """Of a token, whose attention sees the memory and itself; see ``units_a_pair`` for the rest of its segment."""
         layer = 9 * self.width + 2 * self.feedforward + 2 * self.heads * (self.memory + 1)
         return 2 * self.width + self.layers * layer + task.outputs
+
+    def units_a_pair(self) -> int:
+        """Scores and probabilities of every head, with their masks."""
+        return 3 * self.layers * self.heads
+
+    def dropped_parameters(self) -> dict[str, str]:
+        """The embedding."""
+        return {"embedding": "embedding"}
 
     def multiplications(self, task: Task) -> int:
         """Of the weights, and of attention to as many tokens as ``units`` counts."""

@@ -16,12 +16,13 @@ from torch import Tensor
 from torch.autograd import grad
 
 from dropviz.losses import Loss
-from dropviz.masks import Multiply, RandomNumbers, Watch
+from dropviz.masks import Multiply, RandomNumbers, Watch, keep_all
 from dropviz.regularizers.network import Jacobians, Network, slopes, tangent
 
 Estimator = Literal["auto", "exact", "root_hessian", "forward", "sampled_label"]
 Hessian = Literal["differentiated", "constant"]
 Shares = dict[str, Tensor]
+HELD = 2**23  # numbers of logits and masks that one forward pass over several masks may have
 
 
 def explicit_shares(
@@ -215,7 +216,18 @@ def exact_regularizer(network: Network, *, hessian: str = "differentiated") -> T
 def monte_carlo(network: Network, draws: RandomNumbers, *, masks: int) -> Tensor:
     """ℓ(z(ε)) − ℓ(z(0)) for so many masks: (S, masks), whose mean estimates R. By definition, no expansion, no gradient."""
     with torch.no_grad():
-        return masked_losses(network, draws.masks(masks), masks) - network.plain().unsqueeze(-1)
+        z, drawn = network.forward(keep_all), draws.masks(masks)
+        plain = network.mean(network.loss.value(z, network.y)).unsqueeze(-1)
+        each = z.numel() + sum(mask[:, 0].numel() for mask in drawn.values())
+        together = max(1, HELD // each)
+        parts = [slice(first, min(first + together, masks)) for first in range(0, masks, together)]
+        losses = [
+            masked_losses(
+                network, {site: mask[:, part] for site, mask in drawn.items()}, part.stop - part.start
+            )
+            for part in parts
+        ]
+        return torch.cat(losses, dim=1) - plain
 
 
 def masked_losses(network: Network, factors: object, replicas: int) -> Tensor:

@@ -28,7 +28,8 @@ class Request:
 
 
 def prepare(spec: ExperimentSpec, owner: str, fresh: bool) -> Request:
-    """Work out the results that a spec needs; a fresh one's keys meet nobody else's."""
+    """Work out the results that a spec needs, with its data pinned; a fresh one's keys meet nobody else's."""
+    spec = spec.model_copy(update={"data": spec.data.pinned()})
     device = settings.device_class()
     salt = f"/{secrets.token_hex(8)}" if fresh else ""
     keys = {

@@ -144,8 +144,10 @@ class Block:
     def _draws_of(self, network: Network) -> Draws:
         """Of the current step; segments of a text may differ in length, and then no step is like the next."""
         if network.rows not in self._draws:
-            ahead = 1 if self.spec.language.random_lengths else MOST_STEPS
-            self._draws[network.rows] = self.stacked.draws(network, "train", ahead=ahead)
+            varying = self.spec.language.random_lengths
+            self._draws = {
+                network.rows: self.stacked.draws(network, "train", ahead=1 if varying else MOST_STEPS)
+            }
         draws = self._draws[network.rows]
         draws.step = self.step
         return draws

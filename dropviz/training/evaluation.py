@@ -70,7 +70,7 @@ class Evaluation:
             return {}
         if self.task.token == "character":
             return {f"{kind}/bits_per_character": loss / log(2)}
-        return {f"{kind}/perplexity": loss.exp()}
+        return {f"{kind}/perplexity": loss.double().exp()}
 
     def _losses(self, split: str, parameters: dict[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Mean loss and, of a classification, accuracy over a split: (S,) each."""

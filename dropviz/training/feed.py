@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dropviz.budget import EVALUATION_STREAMS
 from dropviz.datasets import Splits, Text
 from dropviz.experiment import ExperimentSpec
 from dropviz.streams import BitStreams, generator
@@ -20,7 +21,6 @@ from dropviz.streams import BitStreams, generator
 HELD = 2**24  # numbers that a piece of an evaluation may hold at once
 SHORTEST_STREAM = 3  # tokens
 EVALUATED_OF_TRAINING = 5000  # tokens: enough for a curve to compare with
-EVALUATION_STREAMS = 10  # parallel streams that a text is evaluated in; each begins without a past
 
 
 @dataclass(frozen=True, kw_only=True)

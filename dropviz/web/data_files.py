@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import Any
 
@@ -102,11 +101,11 @@ def own_file(key: str, kind: uploads.Kind, value: str) -> str:
     if not name and _mounted():
         name = st.text_input(
             "or a file of the mounted folder",
-            "" if _is_upload(value) else value,
+            "" if uploads.is_upload(value) else value,
             placeholder="path below DROPVIZ_FILES",
             key=f"{key}/path",
         ).strip()
-    if not name and _is_upload(value):
+    if not name and uploads.is_upload(value):
         st.caption(plain(f"In use: {st.session_state.get(f'upload/{value}', f'the upload {value[:12]}…')}"))
     return name or value
 
@@ -130,7 +129,3 @@ def _mounted() -> bool:
         return settings.files_dir() is not None
     except ValueError:  # said when a file of it is read
         return True
-
-
-def _is_upload(name: str) -> bool:
-    return re.fullmatch(r"[0-9a-f]{64}", name) is not None

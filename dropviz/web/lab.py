@@ -50,7 +50,7 @@ def _experiment(view_id: str | None) -> tuple[Experiment | None, str]:
         return None, ""
     try:
         return store().experiment(view_id), ""
-    except UnknownExperiment as error:
+    except (UnknownExperiment, SpecError) as error:  # or a spec of another version of this program
         return None, str(error)
 
 
@@ -87,7 +87,7 @@ def _source(experiment: Experiment | None) -> tuple[str, ExperimentSpec]:
         return chosen, preset(name)
     try:
         return chosen, store().experiment(name).spec
-    except UnknownExperiment:
+    except (UnknownExperiment, SpecError):
         fallback = f"preset:{preset_names()[0]}"
         st.session_state["form"] = fallback
         return fallback, preset(preset_names()[0])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from dropviz.datasets.fashion_mnist import FashionMnist
+from dropviz.datasets.fashion_mnist import DEBIAN, FashionMnist
 from dropviz.experiment import ExperimentSpec
 from tests.browser.served import Served, serving
 from tests.browser.test_lab import press, state
@@ -113,6 +113,7 @@ def test_a_text_of_ones_own_is_uploaded_and_run_and_the_link_goes_on_working(
     expect(page.get_by_test_id("stSidebar")).to_contain_text("In use:")
 
 
+@pytest.mark.skipif(DEBIAN.exists(), reason="Debian's package has Fashion-MNIST here: nothing to fetch")
 def test_a_data_set_is_fetched_with_progress_and_can_be_cancelled(
     page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dropviz.budget import Budget, activations, check_budget, seeds_together
-from dropviz.experiment import SpecError, preset
+from dropviz.experiment import ExperimentSpec, SpecError, preset
 from dropviz.models import registry
 from tests.computing.tasks import fits
 from tests.computing.tiny import experiment
@@ -50,3 +50,36 @@ def test_seeds_that_stop_early_train_one_by_one() -> None:
     spec = preset("noisy-digits")
     assert seeds_together(spec, "none") == 16
     assert seeds_together(spec.with_settings(["train.patience=3"]), "none") == 1
+
+
+def xl(*settings: str) -> ExperimentSpec:
+    table = preset("markov-lstm").to_table() | {"arms": ["none", "dropout"]}
+    return ExperimentSpec.from_table(table).with_settings(["model.name=transformer", *settings])
+
+
+def test_attention_counts_every_pair_of_tokens() -> None:
+    short, long = (xl(f"language.segment={segment}", "train.batch_size=1") for segment in (100, 200))
+    model, task = short.model, short.data.task
+    assert activations(short, "none") == 100 * model.units(task) + 100**2 * model.units_a_pair()
+    assert activations(long, "none") == 200 * model.units(task) + 200**2 * model.units_a_pair()
+    wide = xl("language.segment=1024", "model.heads=64", "model.width=64", "model.layers=12")
+    with pytest.raises(SpecError, match=r"activations in a step"):
+        check_budget(wide, Budget())
+
+
+def test_a_dropped_weight_counts_for_every_replica() -> None:
+    spec = preset("markov-lstm").with_settings(["model.dropout_at=['recurrent']"])
+    without = preset("markov-lstm").with_settings(["model.dropout_at=['input']"])
+    weights = 200 * 4 * 200
+    for arm, replicas in (("dropout", 1), ("dropout-8", 8)):
+        assert activations(spec, arm) - activations(without, arm) == 3 * replicas * weights
+    assert activations(spec, "none") == activations(without, "none")
+
+
+def test_statistics_that_no_server_could_hold_are_refused() -> None:
+    settings = ["data.symbols=2000", "observe.probe=4096", "observe.masks=1024"]
+    with pytest.raises(
+        SpecError, match=r"activations in the statistics.*lower observe.probe or observe.masks"
+    ):
+        check_budget(preset("markov-lstm").with_settings(settings), Budget())
+    check_budget(preset("markov-lstm").with_settings([*settings, "observe.statistics=0"]), Budget())

@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from dropviz.budget import EVALUATION_STREAMS
 from dropviz.experiment import ExperimentSpec
 from dropviz.masks import keep_all
 from dropviz.optimizers import rate_factor
 from dropviz.training import Block, Snapshot
-from dropviz.training.feed import EVALUATION_STREAMS, Places, Segments
+from dropviz.training.feed import Places, Segments
 from tests.computing.test_training import assert_same, curves, run
 
 STREAMS, SEGMENT = 3, 5
@@ -296,3 +297,10 @@ def test_the_rate_factor_is_untouched_where_lengths_do_not_vary() -> None:
     training = block(arm="none")
     assert {segments(training).batch(step).share for step in range(5)} == {1.0}
     assert rate_factor(training.spec.train, 3) == 1.0
+
+
+def test_masks_of_former_lengths_are_not_kept() -> None:
+    training = block("language.random_lengths=true", "language.segment=20", "train.steps=40")
+    run(training)
+    assert len({segments(training).batch(step).x.shape for step in range(40)}) > 5
+    assert len(training._draws) == 1

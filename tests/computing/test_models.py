@@ -284,3 +284,10 @@ def test_sites_are_named_by_layer_in_call_order(dropout_at: tuple[str, ...], sit
 def test_dropout_at_an_unknown_layer_is_refused(wrong: str) -> None:
     with pytest.raises(SpecError, match=rf"{wrong}.*no place of this network.*hidden1, hidden2\."):
         Mlp.from_table({"widths": [7, 5], "dropout_at": [wrong]})
+
+
+def test_equal_probabilities_are_written_equally() -> None:
+    ways = ["hidden=0.20", "hidden = 0.2", "hidden=2e-1"]
+    assert {Mlp(dropout_at=(way,)).dropout_at for way in ways} == {("hidden=0.2",)}
+    assert Mlp(dropout_at=("hidden=-0",)).dropout_at == ("hidden=0.0",)
+    assert Mlp(dropout_at=("hidden=0.9999999",)).rates(0.5)["hidden1"] == 0.9999999

@@ -14,6 +14,7 @@ from dropviz.regularizers import (
     dropout_loss,
     exact_regularizer,
     exact_shares,
+    explicit,
     explicit_shares,
     monte_carlo,
     plain_loss,
@@ -313,3 +314,11 @@ def test_multiplying_by_drawn_masks_spreads_replicas_over_the_rows() -> None:
     alone = network.forward(Multiply({site: mask[:, 2:3] for site, mask in draws.masks(4).items()}))
     torch.testing.assert_close(z[:, 6:9], alone)
     assert cross_entropy.value(z, torch.zeros(2, 12, dtype=torch.int64)).shape == (2, 12)
+
+
+def test_monte_carlo_gives_the_same_in_several_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = tiny(rows=3)
+    network, _ = net.network(2)
+    whole = monte_carlo(network, net.draws(2), masks=7)
+    monkeypatch.setattr(explicit, "HELD", 150)
+    torch.testing.assert_close(monte_carlo(network, net.draws(2), masks=7), whole)

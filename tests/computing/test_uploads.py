@@ -9,6 +9,7 @@ import pytest
 
 from dropviz import uploads
 from dropviz.choices import SpecError
+from dropviz.datasets import registry
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +88,33 @@ def test_an_upload_that_changed_on_disk_is_refused() -> None:
     (uploads.folder() / digest).write_bytes(b"same size")
     with pytest.raises(SpecError, match="is damaged on disk: upload that file again"):
         uploads.read(digest, "text")
+
+
+def test_uploads_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = uploads.keep(b"a" * 600, "text")
+    monkeypatch.setattr(uploads, "MOST_BYTES_TOGETHER", 1000)
+    assert uploads.keep(b"a" * 600, "text") == kept
+    with pytest.raises(SpecError, match=r"take 0 MB, of 0 MB that there are.*remove some"):
+        uploads.keep(b"b" * 600, "text")
+
+
+def test_an_experiment_keeps_a_mounted_file_as_it_was(mounted: Path) -> None:
+    table = "a,b,label\n" + "".join(f"{i},{i * i % 7},{'yes' if i % 3 else 'no'}\n" for i in range(60))
+    (mounted / "mine.csv").write_text(table)
+    named = registry.read({"name": "csv", "file": "mine.csv"})
+    pinned = named.pinned()
+    assert pinned.source() == named.source() == pinned.to_table()["file"]
+    before = named.load(3)
+    (mounted / "mine.csv").write_text(table.replace("yes", "maybe").replace("1,", "2,"))
+    assert registry.read(pinned.to_table()).pinned() == pinned
+    after = pinned.load(3)
+    assert all((vars(before)[name] == vars(after)[name]).all() for name in vars(before))
+    assert named.source() != pinned.source()
+
+
+def test_a_text_is_pinned_too_and_what_cannot_be_read_is_left_to_be_refused(mounted: Path) -> None:
+    (mounted / "long.txt").write_text("one two three four five. " * 300)
+    named = registry.read({"name": "text", "file": "long.txt"})
+    assert named.pinned().source() == hashlib.sha256((mounted / "long.txt").read_bytes()).hexdigest()
+    missing = registry.read({"name": "text", "file": "gone.txt"})
+    assert missing.pinned() == missing
