@@ -20,7 +20,7 @@ from dropviz.streams import BitStreams, generator
 
 HELD = 2**24  # numbers that a piece of an evaluation may hold at once
 SHORTEST_STREAM = 3  # tokens
-EVALUATED_OF_TRAINING = 5000  # tokens: enough for a curve to compare with
+EVALUATED_OF_TRAINING = 2000  # tokens: enough for a curve to compare with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +172,7 @@ class Segments:
         return Batch(x=x, y=y, starts=start == 0, share=length / self.full)
 
     def pieces(self, split: str) -> Iterator[Batch]:
-        """Every token of a split but the first is predicted once; of the training text the first few thousand."""
+        """Every token of a split but the first is predicted once; of the training text the first two thousand."""
         texts = [vars(one)[split] for one in self.texts]
         tokens = min(len(text) for text in texts)
         if split == "train":
