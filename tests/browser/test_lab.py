@@ -138,6 +138,7 @@ def test_stop_ends_the_process(page: Page, served: Served) -> None:
     view_id = start_long_run(page, served, 300)
     state(page, "running")
     served.wait_until(lambda: served.store.experiment(view_id).jobs[0].pid, "the child reports")
+    served.wait_until(lambda: points(page) > 0, "the first point is drawn")
     pid = served.store.experiment(view_id).jobs[0].pid
     press(page, "Stop")
     state(page, "stopped")

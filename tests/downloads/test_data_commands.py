@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -60,7 +61,7 @@ def test_every_data_set_has_a_line_in_aligned_columns(capsys: pytest.CaptureFixt
         kind = registry.members[cells[0]]
         assert cells[3] == kind.licence
         assert cells[4].startswith(kind.title)
-    assert "mnist          to be fetched  210.0 kB  CC BY-SA 3.0" in "\n".join(lines)
+    assert re.search(r"^mnist +to be fetched +210\.0 kB +CC BY-SA 3\.0", "\n".join(lines), re.MULTILINE)
 
 
 def test_the_state_follows_what_is_there(
@@ -189,6 +190,9 @@ def in_terminal(terminal: int) -> subprocess.Popen[bytes]:
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # which a job in the background ignores
     )
 
 
