@@ -25,7 +25,7 @@ def story(
     split = "test" if state == "done" and len(tested) == len(spec.arms) else "validation"
     metric = f"{split}/{task.score}"
     by_arm = aggregate.ladder[metric]
-    steps = _compared(by_arm, spec.train.steps, each_at_its_end=split == "test")
+    steps = _compared(by_arm, spec.train.steps, ended=tested)
     level = {arm: by_arm[arm][step] for arm, step in steps.items()}
     means = {arm: float(seeds.mean()) for arm, seeds in level.items()}
     return {
@@ -37,13 +37,12 @@ def story(
 
 
 def _compared(
-    by_arm: Mapping[str, Mapping[int, np.ndarray]], last_step: int, *, each_at_its_end: bool
+    by_arm: Mapping[str, Mapping[int, np.ndarray]], last_step: int, *, ended: Collection[str]
 ) -> dict[str, int]:
-    """The step of each arm that is compared; the arms that are not as far have none."""
-    if each_at_its_end:  # at steps of their own, where seeds stopped early
-        return {arm: max(found) for arm, found in by_arm.items()}
-    step = comparison_step(by_arm, last_step)
-    return {arm: step for arm, found in by_arm.items() if step is not None and step in found}
+    """The step of each arm that is compared: where it ended, perhaps early; the arms that are not as far have none."""
+    step = last_step if ended else comparison_step(by_arm, last_step)
+    at = {arm: max(found) if arm in ended else step for arm, found in by_arm.items()}
+    return {arm: step for arm, step in at.items() if step is not None and step in by_arm[arm]}
 
 
 def _headline(

@@ -168,6 +168,37 @@ def test_arms_that_stopped_early_are_compared_where_each_of_them_ended(text_spec
     }
 
 
+def stopped_early(spec: ExperimentSpec, ends: dict[str, int], running: dict[str, int]) -> Aggregate:
+    """Arms that ended with a test value, and arms that have only got so far."""
+    metrics = {"validation/loss": {**ends, **running}, "test/loss": ends}
+    places = {arm: [(place, seed) for seed in range(3)] for place, arm in enumerate(spec.arms)}
+    found = Aggregate(places, stride=1, interval=10, last_step=40, score="loss")
+    for metric, steps in metrics.items():
+        for place, arm in enumerate(spec.arms):
+            for step in range(0, steps[arm] + 1, 10) if arm in steps else ():
+                if metric == "validation/loss" or step == steps[arm]:
+                    values = 1 - np.array(FINAL[arm]) + (0 if step == steps[arm] else 0.3)
+                    found.add(place, [Point(seq=0, step=step, name=metric, values=values)])
+    return found
+
+
+def test_arms_that_stopped_early_keep_their_result_when_another_fails(text_spec: ExperimentSpec) -> None:
+    found = story(
+        text_spec,
+        stopped_early(text_spec, {"none": 20, "dropout": 40}, {"dropout-8": 10}),
+        state="failed",
+        failed=["dropout-8"],
+    )
+    assert "lowers validation loss by 0.100" in text(found)
+
+
+def test_an_arm_that_stopped_early_is_not_compared_with_one_that_still_trains(
+    text_spec: ExperimentSpec,
+) -> None:
+    found = story(text_spec, stopped_early(text_spec, {"none": 20}, {"dropout": 10}), state="running")
+    assert text(found) == "The gain of dropout shows as soon as dropout has trained."
+
+
 def subject(*arms: str) -> Subject:
     return Subject(
         arms=arms,
