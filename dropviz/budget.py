@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from math import prod
 
 from dropviz.choices import SpecError
-from dropviz.experiment import ExperimentSpec, surrogate_choices
+from dropviz.experiment import EVALUATION_STREAMS, ExperimentSpec, surrogate_choices
 from dropviz.strategies import strategy
 
 
@@ -42,7 +42,6 @@ class Budget:
 
 
 MOST_SEEDS_TOGETHER = 16
-EVALUATION_STREAMS = 10  # parallel streams that a text is evaluated in; each begins without a past
 STATISTICS = 40  # times as many activations as a step: they come one after the other
 
 

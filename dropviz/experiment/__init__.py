@@ -6,6 +6,7 @@ from dropviz.experiment.groups import LanguageChoices, ObserveChoices, Surrogate
 from dropviz.experiment.keys import code_version, result_key, surrogate_choices
 from dropviz.experiment.spec import (
     DEFAULT_ARMS,
+    EVALUATION_STREAMS,
     ExperimentSpec,
     evaluation_interval,
     evaluation_steps,
@@ -13,6 +14,7 @@ from dropviz.experiment.spec import (
 
 __all__ = [
     "DEFAULT_ARMS",
+    "EVALUATION_STREAMS",
     "ExperimentSpec",
     "LanguageChoices",
     "ObserveChoices",

@@ -17,6 +17,7 @@ from dropviz.experiment.groups import LanguageChoices, ObserveChoices, Surrogate
 from dropviz.models import Model
 from dropviz.strategies import strategy
 
+EVALUATION_STREAMS = 10  # parallel streams that a text is evaluated in; each begins without a past
 DEFAULT_ARMS = ("none", "dropout", "dropout-8", "dropout-8+mask-noise", "explicit", "explicit+implicit")
 
 

@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropviz.budget import EVALUATION_STREAMS
 from dropviz.datasets import Splits, Text
-from dropviz.experiment import ExperimentSpec
+from dropviz.experiment import EVALUATION_STREAMS, ExperimentSpec
 from dropviz.streams import BitStreams, generator
 
 HELD = 2**24  # numbers that a piece of an evaluation may hold at once

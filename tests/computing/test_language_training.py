@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dropviz.budget import EVALUATION_STREAMS
-from dropviz.experiment import ExperimentSpec
+from dropviz.experiment import EVALUATION_STREAMS, ExperimentSpec
 from dropviz.masks import keep_all
 from dropviz.optimizers import rate_factor
 from dropviz.training import Block, Snapshot
