@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from dropviz.datasets.dataset import Dataset, Splits
+from dropviz.datasets.dataset import Dataset, Splits, label_noise_knob
 from dropviz.datasets.images import Images, of_bytes, split_images, whole
 from dropviz.downloads import RemoteFile
 from dropviz.task import Task, classification
@@ -32,13 +32,7 @@ class Cifar10(Dataset):
         title="Training images",
         description="Of the 50,000; 5,000 others are the validation split. The test split is the official one.",
     )
-    label_noise: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        title="Label noise",
-        description="Share of the training labels that are redrawn from all ten classes.",
-    )
+    label_noise: float = label_noise_knob(0.0, "all ten classes")
 
     title: ClassVar[str] = "CIFAR-10 (32 × 32 color images)"
     origin: ClassVar[str] = "download (cs.toronto.edu)"

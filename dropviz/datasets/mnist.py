@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from dropviz.datasets.dataset import Dataset, Splits
+from dropviz.datasets.dataset import Dataset, Splits, label_noise_knob
 from dropviz.datasets.images import read_idx_files, split_images
 from dropviz.downloads import RemoteFile
 from dropviz.task import Task, classification
@@ -25,13 +25,7 @@ class Mnist(Dataset):
         title="Training images",
         description="Of the 60,000; 5,000 others are the validation split. The test split is the official one.",
     )
-    label_noise: float = Field(
-        0.4,
-        ge=0,
-        le=1,
-        title="Label noise",
-        description="Share of the training labels that are redrawn from all ten classes.",
-    )
+    label_noise: float = label_noise_knob(0.4, "all ten classes")
 
     title: ClassVar[str] = "MNIST (28 × 28 images)"
     origin: ClassVar[str] = "download (storage.googleapis.com)"
