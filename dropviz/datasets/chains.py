@@ -1,13 +1,60 @@
-"""What the generated texts share: random rows of probabilities, a chain's stationary distribution, and a walk along it."""
+"""What the generated texts share: their base, random rows of probabilities, a stationary distribution, and a walk along a chain."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from bisect import bisect_right
+from typing import ClassVar
 
 import numpy as np
+from pydantic import Field
 
+from dropviz.datasets.dataset import Dataset, Text
 from dropviz.streams import generator
+from dropviz.task import Task, language
 from dropviz.text import Vocabulary
+
+
+class ChainText(Dataset):
+    """A text that a chain makes, symbol by symbol; the chain is the same for all seeds, the text is not."""
+
+    symbols: int
+    chain: int = Field(
+        0, ge=0, le=2**31, title="Chain", description="Which chain is drawn; all seeds share it."
+    )
+    train_tokens: int = Field(
+        20_000, ge=1000, le=10_000_000, title="Training tokens", description="Drawn afresh for each seed."
+    )
+    held_out_tokens: int = Field(
+        10_000,
+        ge=100,
+        le=1_000_000,
+        title="Held-out tokens",
+        description="Of the validation text, and as many of the test text; drawn afresh for each seed.",
+    )
+
+    origin: ClassVar[str] = "generated"
+    licence: ClassVar[str] = "none needed"
+    made_by: ClassVar[str]  # what the symbols are symbols of
+
+    @property
+    def task(self) -> Task:
+        """The next symbol."""
+        return language(self.symbols, "symbol")
+
+    @abstractmethod
+    def drawn(self, length: int, random: np.random.Generator) -> np.ndarray:
+        """A text of this length (tokens,), from the stationary distribution on."""
+
+    def load(self, seed: int) -> Text:
+        """Three independent texts of this seed."""
+        random = generator(seed, f"data/{self.name}")
+        vocabulary = symbols(self.symbols, f"symbols of a {self.made_by}")
+        train, validation, test = (
+            self.drawn(length, random).astype(vocabulary.dtype)
+            for length in (self.train_tokens, self.held_out_tokens, self.held_out_tokens)
+        )
+        return Text(train=train, validation=validation, test=test, vocabulary=vocabulary)
 
 
 def random_rows(rows: int, columns: int, concentration: float, *, seed: int, purpose: str) -> np.ndarray:

@@ -8,16 +8,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from dropviz.datasets.chains import cumulative, random_rows, stationary, symbols, walk
-from dropviz.datasets.dataset import Dataset, Text
-from dropviz.streams import generator
-from dropviz.task import Task, language
+from dropviz.datasets.chains import ChainText, cumulative, random_rows, stationary, walk
 from dropviz.text import unigram_loss
 
-HELD_OUT = 10_000  # tokens of the validation text, and of the test text
 
-
-class Hmm(Dataset):
+class Hmm(ChainText):
     """A Markov chain over hidden states, each of which emits symbols of its own distribution.
 
     Many symbols are emitted by several states, so the last one alone does not tell the state: with the default knobs
@@ -41,37 +36,15 @@ class Hmm(Dataset):
         title="Concentration of the emissions",
         description="Of the Dirichlet distribution of each state's symbols: the larger, the less a symbol tells of the state.",
     )
-    chain: int = Field(
-        0, ge=0, le=2**31, title="Chain", description="Which model is drawn; all seeds share it."
-    )
     train_tokens: int = Field(
-        50_000,
-        ge=1000,
-        le=10_000_000,
-        title="Training tokens",
-        description="Drawn afresh for each seed, as are 10,000 for validation and 10,000 for the test.",
+        50_000, ge=1000, le=10_000_000, title="Training tokens", description="Drawn afresh for each seed."
     )
 
     title: ClassVar[str] = "Hidden Markov text (needs memory)"
-    origin: ClassVar[str] = "generated"
-    licence: ClassVar[str] = "none needed"
+    made_by: ClassVar[str] = "hidden Markov model"
 
-    @property
-    def task(self) -> Task:
-        """The next symbol."""
-        return language(self.symbols, "symbol")
-
-    def load(self, seed: int) -> Text:
-        """Three independent texts of this seed, each from the stationary distribution on."""
-        random = generator(seed, "data/hmm")
-        vocabulary = symbols(self.symbols, "symbols of a hidden Markov model")
-        train, validation, test = (
-            self._emit(length, random).astype(vocabulary.dtype)
-            for length in (self.train_tokens, HELD_OUT, HELD_OUT)
-        )
-        return Text(train=train, validation=validation, test=test, vocabulary=vocabulary)
-
-    def _emit(self, length: int, random: np.random.Generator) -> np.ndarray:
+    def drawn(self, length: int, random: np.random.Generator) -> np.ndarray:
+        """A walk along the hidden states, and what they emit."""
         transition, emission, pi = self._model()
         hidden, uniform = walk(transition, pi, length, random), random.random(length)
         text = np.empty(length, dtype=np.int64)

@@ -8,14 +8,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from dropviz.datasets.chains import random_rows, stationary, symbols, walk
-from dropviz.datasets.dataset import Dataset, Text
-from dropviz.streams import generator
-from dropviz.task import Task, language
+from dropviz.datasets.chains import ChainText, random_rows, stationary, walk
 from dropviz.text import unigram_loss
 
 
-class Markov(Dataset):
+class Markov(ChainText):
     """A chain over symbols whose rows of transition probabilities are drawn from a symmetric Dirichlet distribution.
 
     No model that knows the text so far has an expected loss below the chain's entropy rate
@@ -31,43 +28,13 @@ class Markov(Dataset):
         title="Concentration",
         description="Of the Dirichlet distribution of each symbol's successors: the smaller, the fewer of them are likely.",
     )
-    chain: int = Field(
-        0, ge=0, le=2**31, title="Chain", description="Which chain is drawn; all seeds share it."
-    )
-    train_tokens: int = Field(
-        20_000,
-        ge=1000,
-        le=10_000_000,
-        title="Training tokens",
-        description="Drawn afresh for each seed.",
-    )
-    held_out_tokens: int = Field(
-        10_000,
-        ge=100,
-        le=1_000_000,
-        title="Held-out tokens",
-        description="Of the validation text, and as many of the test text; drawn afresh for each seed.",
-    )
 
     title: ClassVar[str] = "Markov text (known optimum)"
-    origin: ClassVar[str] = "generated"
-    licence: ClassVar[str] = "none needed"
+    made_by: ClassVar[str] = "Markov chain"
 
-    @property
-    def task(self) -> Task:
-        """The next symbol."""
-        return language(self.symbols, "symbol")
-
-    def load(self, seed: int) -> Text:
-        """Three independent walks of this seed, each from the stationary distribution on."""
-        transition, pi = chain(self.symbols, self.concentration, self.chain)
-        random = generator(seed, "data/markov")
-        vocabulary = symbols(self.symbols, "symbols of a Markov chain")
-        train, validation, test = (
-            walk(transition, pi, length, random).astype(vocabulary.dtype)
-            for length in (self.train_tokens, self.held_out_tokens, self.held_out_tokens)
-        )
-        return Text(train=train, validation=validation, test=test, vocabulary=vocabulary)
+    def drawn(self, length: int, random: np.random.Generator) -> np.ndarray:
+        """A walk along the chain."""
+        return walk(*chain(self.symbols, self.concentration, self.chain), length, random)
 
     def references(self, seed: int) -> dict[str, float]:
         """The entropy rate, and the training text's unigram on the validation text, in nats a token."""
