@@ -39,7 +39,7 @@ def layer_norm(
     """Layer normalization (Ba et al. 2016) over the last axes, as ``torch.layer_norm`` has it."""
     with torch.no_grad():  # so that torch refuses what does not fit
         torch.layer_norm(input, normalized_shape, weight, bias, eps)
-    found = _standardized(input, tuple(range(-len(normalized_shape), 0)), eps)
+    found = standardized(input, tuple(range(-len(normalized_shape), 0)), eps)
     return _affine(found, weight, bias).to(input.dtype)
 
 
@@ -60,7 +60,7 @@ def instance_norm(
         return functional.instance_norm(input, *averages, weight, bias, False, momentum, eps)
     with torch.no_grad():  # moves the averages, and torch refuses what does not fit
         functional.instance_norm(input, *averages, weight, bias, True, momentum, eps)
-    found = _standardized(input.reshape(*input.shape[:2], -1), (-1,), eps)
+    found = standardized(input.reshape(*input.shape[:2], -1), (-1,), eps)
     scale, shift = (None if given is None else given[:, None] for given in (weight, bias))
     return _affine(found, scale, shift).to(input.dtype).view(input.shape)
 
@@ -115,8 +115,8 @@ def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     return v * (g.reshape(norm.shape) / norm)
 
 
-def _standardized(h: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
-    """Mean 0 and variance 1 over these axes; half precision becomes float32 on the way."""
+def standardized(h: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
+    """Mean 0 and variance 1 over these axes, right in every derivative; half precision becomes float32 on the way."""
     h = h.to(torch.promote_types(h.dtype, torch.float32))
     h = h - h.mean(axes, keepdim=True)
     return h * (h.square().mean(axes, keepdim=True) + eps).rsqrt()

@@ -52,6 +52,7 @@ def result_key(spec: ExperimentSpec, arm: str, seed: int, device_class: str) -> 
 
 COMPUTING = (
     "masks",
+    "kernels",
     "experiment",
     "streams",
     "losses",

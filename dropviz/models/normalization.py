@@ -15,8 +15,10 @@ SMALLEST_VARIANCE = 1e-5  # is added before a root, as in torch
 
 def normalized(h: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
     """Layer normalization (Ba et al. 2016) of h (S, …, D), with gain and shift (S, 1, D)."""
+    from dropviz.kernels import standardized
+
     one = (len(h), *[1] * (h.ndim - 2), -1)
-    return _standardized(h, (-1,)) * gain.view(one) + shift.view(one)
+    return standardized(h, (-1,), SMALLEST_VARIANCE) * gain.view(one) + shift.view(one)
 
 
 def groups_of(channels: int, most: int = 4) -> int:
@@ -27,7 +29,9 @@ def groups_of(channels: int, most: int = 4) -> int:
 
 def group_normalized(h: Tensor, gain: Tensor, shift: Tensor, groups: int) -> Tensor:
     """Group normalization (Wu & He 2018) of images (S, B, C, height, width), with gain and shift (S, C)."""
-    found = _standardized(h.unflatten(2, (groups, -1)), (-3, -2, -1)).flatten(2, 3)
+    from dropviz.kernels import standardized
+
+    found = standardized(h.unflatten(2, (groups, -1)), (-3, -2, -1), SMALLEST_VARIANCE).flatten(2, 3)
     return found * _by_channel(gain) + _by_channel(shift)
 
 
@@ -49,16 +53,6 @@ def followed(mean: Tensor, variance: Tensor, h: Tensor, momentum: float = 0.1) -
     numbers = h[:, :, 0].numel() // len(h)
     spread = spread * (numbers / max(1, numbers - 1))  # unbiased
     return mean.lerp(middle, momentum), variance.lerp(spread, momentum)
-
-
-def _standardized(h: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Mean 0 and variance 1 over these axes.
-
-    Written out: the third derivative of torch's own layer normalization, which the forward estimator takes, is wrong
-    without a word (as of torch 2.13).
-    """
-    h = h - h.mean(axes, keepdim=True)
-    return h * (h.square().mean(axes, keepdim=True) + SMALLEST_VARIANCE).rsqrt()
 
 
 def _by_channel(values: Tensor) -> Tensor:
