@@ -80,15 +80,16 @@ class Evaluation:
             if piece.starts:
                 carried = {}
             z = self.stacked.logits(piece.x, carried, parameters=parameters)
-            last = slice(None) if piece.counted is None else slice(-piece.counted, None)
-            losses.append(self.stacked.loss.value(z, piece.y)[:, last])
+            rows = self.stacked.loss.value(z, piece.y)
+            losses.append(rows if piece.counted is None else rows[:, -piece.counted :])
             if self.task.kind == "classification":
                 right.append((z.argmax(-1) == piece.y).to(torch.float32))
-        accuracy = torch.cat(right, dim=1).mean(-1) if right else torch.empty(0)
-        return torch.cat(losses, dim=1).mean(-1), accuracy
+        return _mean(losses), _mean(right)
 
     def _compare(self, loss: Tensor) -> None:
         train = self.spec.train
+        if not (train.keep_best or train.patience):
+            return
         better = loss < self.best_loss
         self.waited = 0 if bool(better.any()) else self.waited + 1
         self.best_loss = loss.where(better, self.best_loss)
@@ -148,6 +149,13 @@ class Evaluation:
             for name, value in state.items()
             if name.startswith("best/")
         }
+
+
+def _mean(pieces: list[Tensor]) -> Tensor:
+    """Over the rows of all pieces (S, rows): (S,); nothing of none."""
+    if len(pieces) > 1:
+        return torch.cat(pieces, dim=1).mean(-1)
+    return pieces[0].mean(-1) if pieces else torch.empty(0)
 
 
 def spread(steps: list[int], count: int) -> set[int]:
