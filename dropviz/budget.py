@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from math import prod
 
 from dropviz.choices import SpecError
-from dropviz.experiment import EVALUATION_STREAMS, ExperimentSpec, surrogate_choices
+from dropviz.experiment import EVALUATION_STREAMS, ExperimentSpec, live_steps, step_rows, surrogate_choices
 from dropviz.strategies import strategy
 
 
@@ -51,17 +51,12 @@ def activations(spec: ExperimentSpec, arm: str) -> int:
     With them attention's pairs of tokens, and of each dropped parameter its mask, the product and the gradient.
     """
     model, task, replicas = spec.model, spec.data.task, strategy(arm).replicas
-    held = rows(spec) * model.units(task)
+    held = step_rows(spec) * model.units(task)
     if task.kind == "language":
-        held += rows(spec) * spec.language.segment * model.units_a_pair()
+        held += step_rows(spec) * spec.language.segment * model.units_a_pair()
     shapes, dropped = model.shapes(task), model.dropped_parameters()
     weights = sum(prod(shapes[dropped[site]]) for site in model.sites() if site in dropped)
     return max(1, replicas) * held + 3 * replicas * weights
-
-
-def rows(spec: ExperimentSpec) -> int:
-    """Examples of a step, or tokens."""
-    return spec.train.batch_size * (spec.language.segment if spec.data.task.kind == "language" else 1)
 
 
 def exact_passes(spec: ExperimentSpec) -> int:
@@ -70,7 +65,7 @@ def exact_passes(spec: ExperimentSpec) -> int:
         return 0
     if not any("estimator" in strategy(arm).choices for arm in spec.arms):
         return 0
-    return spec.data.task.outputs * (rows(spec) if spec.data.task.kind == "language" else 1)
+    return spec.data.task.outputs * (step_rows(spec) if spec.data.task.kind == "language" else 1)
 
 
 def seeds_together(spec: ExperimentSpec, arm: str) -> int:
@@ -127,7 +122,7 @@ def check_budget(spec: ExperimentSpec, budget: Budget | None = None) -> None:
             spec.observe.probe
             * spec.observe.masks
             * spec.model.units(spec.data.task)
-            * bool(spec.observe.statistics),
+            * bool(live_steps(spec)),
             STATISTICS * budget.activations,
             "activations in the statistics (probe × masks × units)",
         ),

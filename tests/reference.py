@@ -137,6 +137,15 @@ def output_hessian(z: Tensor) -> Tensor:
     return full_hessian(lambda at: loss(at, torch.tensor(0)), z, create_graph=True)
 
 
+def gauss_newton(net: Net, w: Tensor, xs: Tensor) -> Tensor:
+    """Σ JᵀH_outJ with the Jacobian J of the logits in w, mean over rows: (P, P)."""
+    rows = []
+    for x in xs:
+        jacobian = full_jacobian(lambda w, x=x: net.logits(w, x, net.still()), w)
+        rows.append(jacobian.T @ output_hessian(net.logits(w, x, net.still())) @ jacobian)
+    return torch.stack(rows).mean(0)
+
+
 def approximate_regularizer(net: Net, w: Tensor, xs: Tensor, p: float, *, constant: bool = False) -> Tensor:
     """½ v tr(JᵀH_out J), mean over rows; ``constant`` keeps H_out out of the derivative."""
     rows = []

@@ -8,7 +8,7 @@ For stacked parameters, which the statistics have, the same core: a vector in pa
 parameters of that seed laid end to end. The seeds are independent problems that share each product.
 """
 
-from dropviz.curvature.alignment import Alignment, gradient_noise_alignment
+from dropviz.curvature.alignment import Alignment, aligned, gradient_noise_alignment
 from dropviz.curvature.lanczos import LargestEigenvalue, Ritz, lanczos, largest_eigenvalue
 from dropviz.curvature.measures import (
     ggn_trace,
@@ -16,6 +16,7 @@ from dropviz.curvature.measures import (
     hessian_trace,
     hessian_vector_product,
 )
+from dropviz.curvature.probe import Probe
 from dropviz.curvature.products import GaussNewtonProduct, HessianProduct
 from dropviz.curvature.spectra import Eigenpairs, SpectralDensity, spectral_density, top_eigenvalues
 from dropviz.curvature.trace import hutchinson_trace, xtrace
@@ -26,8 +27,10 @@ __all__ = [
     "GaussNewtonProduct",
     "HessianProduct",
     "LargestEigenvalue",
+    "Probe",
     "Ritz",
     "SpectralDensity",
+    "aligned",
     "ggn_trace",
     "ggn_vector_product",
     "gradient_noise_alignment",

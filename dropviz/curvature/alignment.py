@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import sqrt
 from typing import Any, Literal
 
 import torch
@@ -12,8 +11,7 @@ from torch import Tensor, nn
 
 from dropviz.curvature.module_loss import ModuleLoss
 from dropviz.curvature.products import flat
-from dropviz.curvature.trace import hutchinson_trace
-from dropviz.estimate import Estimate, at_least, estimate
+from dropviz.estimate import Estimate, at_least
 from dropviz.losses import IGNORED
 from dropviz.modules.noise import noise_of
 from dropviz.sites import Forward
@@ -81,31 +79,46 @@ def gradient_noise_alignment(
         dropout=True,
     )
     product = asked.product("hessian")
-    forms, lengths = [], []
+    forms, lengths, traces = [], [], []
     for _ in range(samples):
-        noise = flat(list(noise_of(asked.network, kind).values()), 1)
-        forms.append((noise * product(noise)).sum())
-        lengths.append(noise.square().sum())
-    trace, trace_error = hutchinson_trace(product, (asked.signs() for _ in range(samples)))
-    t = Estimate(mean=float(trace), standard_error=float(trace_error))
-    q, s = estimate(forms), estimate(lengths)
-    return Alignment(
-        alignment=q, null=null_of(t, s, asked.count), ratio=ratio_of(forms, lengths, t, asked.count)
-    )
+        noise, signs = flat(list(noise_of(asked.network, kind).values()), 1), asked.signs()
+        forms.append((noise * product(noise)).sum(-1))
+        lengths.append(noise.square().sum(-1))
+        traces.append((signs * product(signs)).sum(-1))
+    found = aligned(torch.stack(forms), torch.stack(lengths), torch.stack(traces), asked.count)
+    estimates = {
+        name: Estimate(mean=float(found[name]), standard_error=float(found[f"{name}_se"]))
+        for name in ("value", "null", "ratio")
+    }
+    return Alignment(alignment=estimates["value"], null=estimates["null"], ratio=estimates["ratio"])
 
 
-def null_of(t: Estimate, s: Estimate, count: int) -> Estimate:
-    """t̄ s̄ / P of independent means."""
-    parts = t.mean * s.standard_error, s.mean * t.standard_error, t.standard_error * s.standard_error
-    return Estimate(mean=t.mean * s.mean / count, standard_error=sqrt(sum(part**2 for part in parts)) / count)
+def aligned(forms: Tensor, lengths: Tensor, traces: Tensor, count: int) -> dict[str, Tensor]:
+    """Alignment, null and ratio with their standard errors, as ``gradient_noise_alignment`` describes them.
+
+    Args:
+        forms: ξᵀHξ of n draws of the noise: (n, S).
+        lengths: ‖ξ‖² of the same draws: (n, S).
+        traces: Unbiased estimates of tr H, independent of the noise and of each other: (m, S).
+        count: P.
+
+    Returns:
+        ``value``, ``null``, ``ratio``, and each name with ``_se``: (S,). The ratio is NaN where the null is 0.
+    """
+    forms, lengths, traces = forms.double(), lengths.double(), traces.double()
+    (q, q_error), (s, s_error), (t, t_error) = (_mean_error(one) for one in (forms, lengths, traces))
+    null_error = ((t * s_error) ** 2 + (s * t_error) ** 2 + (t_error * s_error) ** 2).sqrt()
+    _, pair_error = _mean_error(forms - q / s * lengths)
+    ratio_error = ((pair_error / (s * t)) ** 2 + (q * t_error / (s * t**2)) ** 2).sqrt()
+    return {
+        "value": q,
+        "value_se": q_error,
+        "null": t * s / count,
+        "null_se": null_error / count,
+        "ratio": torch.where(s * t == 0, torch.nan, count * q / (s * t)),
+        "ratio_se": torch.where(s * t == 0, torch.nan, count * ratio_error),
+    }
 
 
-def ratio_of(forms: Sequence[Tensor], lengths: Sequence[Tensor], t: Estimate, count: int) -> Estimate:
-    """P q̄ / (t̄ s̄) of pairs (q_i, s_i) and an independent mean."""
-    q, s = estimate(forms).mean, estimate(lengths).mean
-    if not s * t.mean:
-        return Estimate(mean=nan, standard_error=nan)
-    pairs = zip(forms, lengths, strict=True)
-    own = estimate(form - q / s * length for form, length in pairs).standard_error / (s * t.mean)
-    of_trace = q * t.standard_error / (s * t.mean**2)
-    return Estimate(mean=count * q / (s * t.mean), standard_error=count * sqrt(own**2 + of_trace**2))
+def _mean_error(samples: Tensor) -> tuple[Tensor, Tensor]:
+    return samples.mean(0), samples.std(0) / sqrt(len(samples))

@@ -4,13 +4,16 @@ from dropviz.choices import SpecError
 from dropviz.experiment.files import load_spec, preset, preset_names
 from dropviz.experiment.groups import LanguageChoices, ObserveChoices, SurrogateChoices, TrainChoices
 from dropviz.experiment.keys import code_version, result_key, surrogate_choices
-from dropviz.experiment.spec import (
-    DEFAULT_ARMS,
-    EVALUATION_STREAMS,
-    ExperimentSpec,
+from dropviz.experiment.schedule import (
     evaluation_interval,
     evaluation_steps,
+    live_cost,
+    live_steps,
+    refresh_steps,
+    spread,
+    step_rows,
 )
+from dropviz.experiment.spec import DEFAULT_ARMS, EVALUATION_STREAMS, ExperimentSpec
 
 __all__ = [
     "DEFAULT_ARMS",
@@ -24,9 +27,14 @@ __all__ = [
     "code_version",
     "evaluation_interval",
     "evaluation_steps",
+    "live_cost",
+    "live_steps",
     "load_spec",
     "preset",
     "preset_names",
+    "refresh_steps",
     "result_key",
+    "spread",
+    "step_rows",
     "surrogate_choices",
 ]

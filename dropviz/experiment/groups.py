@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from dropviz.choices import Choices, SpecError
+from dropviz.choices import Choices, SpecError, shown
 
 
 class SurrogateChoices(Choices):
@@ -181,20 +181,37 @@ class ObserveChoices(Choices):
     evaluations: int = Field(
         50, ge=1, le=1000, title="Evaluations", description="Points of each loss and accuracy curve."
     )
-    statistics: int = Field(
-        10,
-        ge=0,
-        le=1000,
+    statistics: int | Literal["auto"] = Field(
+        "auto",
         title="Statistics",
-        description="Points of each regularizer, noise and curvature curve; 0 turns them off.",
+        description="Points of each regularizer, noise and curvature curve; 0 turns them off. Auto: as many as take about 5 % of"
+        " a run without dropout, 2 to 30.",
+    )
+    refreshes: int = Field(
+        0,
+        ge=0,
+        le=30,
+        title="Curvature refreshes",
+        description="How often the whole spectrum is measured, and the loss around the weights: more often early on than later. Each"
+        " costs about 160 gradients on the probe.",
     )
     probe: int = Field(
-        128,
+        64,
         ge=2,
         le=4096,
         title="Probe",
         description="Training examples, or tokens, on which R, noise and curvature are measured.",
     )
     masks: int = Field(
-        16, ge=2, le=1024, title="Masks", description="Mask draws for the regularizer by definition."
+        8, ge=2, le=1024, title="Masks", description="Mask draws for the regularizer by definition."
     )
+
+    @field_validator("statistics", mode="before")
+    @classmethod
+    def _count_or_auto(cls, value: Any) -> Any:
+        counted = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1000
+        if not (counted or value == "auto"):
+            raise SpecError(
+                f"statistics = {shown(value)} is not possible: give a whole number from 0 to 1000, or auto."
+            )
+        return value

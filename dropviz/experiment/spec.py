@@ -139,17 +139,6 @@ def _toml_value(text: str) -> Any:
         return text
 
 
-def evaluation_steps(spec: ExperimentSpec) -> list[int]:
-    """The steps at which curves get a point, from 0 to the last one, evenly spaced."""
-    interval = evaluation_interval(spec)
-    return [*range(0, spec.train.steps, interval), spec.train.steps]
-
-
-def evaluation_interval(spec: ExperimentSpec) -> int:
-    """Steps between two points of a curve: what one press of Step advances."""
-    return -(-spec.train.steps // spec.observe.evaluations)
-
-
 def canonical_json(table: dict[str, Any]) -> str:
     """The one JSON text of a table: sorted keys, no spaces."""
     return json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -62,7 +62,13 @@ class CrossEntropy(Loss):
             yield root[..., k : k + 1] * (basis[k] - p)
 
     def root(self, z: Tensor, draws: OutputNumbers) -> Tensor:
-        """√p ⊙ u − p (√pᵀu) for signs u; √p is exp(½ log p), whose slope stays finite where p underflows."""
+        """√p ⊙ u − p (√pᵀu) for signs u; √p is exp(½ log p), whose slope stays finite where p underflows.
+
+        For two classes the one column of F times a sign, so that wwᵀ has no noise.
+        """
+        if z.shape[-1] == 2:
+            (column,) = self.columns(z)
+            return column * draws.output_signs(1)
         log_p = z.log_softmax(-1)
         signed = (0.5 * log_p).exp() * draws.output_signs(z.shape[-1])
         return signed - log_p.exp() * signed.sum(-1, keepdim=True)

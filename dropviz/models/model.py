@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -153,6 +154,14 @@ class Model(Choices):
                 f"dropout_at = {', '.join(ordered)} is nowhere in this network: choose from {', '.join(places)}."
             )
         return self
+
+
+def layer_of(parameter: str) -> str:
+    """The layer that a parameter belongs to, by its name: ``layer2`` of ``bias2``, ``output`` of ``output_weight``."""
+    name, number = re.fullmatch(r"(.*?)(\d*)", parameter).groups()  # type: ignore[union-attr]
+    if number:
+        return f"layer{number}"
+    return re.sub(r"_?(weight|bias|gain|shift|kernel)$", "", name) or "output"
 
 
 def dropout_field(default: tuple[str, ...], kinds: Mapping[str, str]) -> Any:

@@ -11,6 +11,7 @@ Shapes: S seeds, R replicas, B or N rows, C outputs, K directions in output spac
 from dropviz.regularizers.explicit import (
     Estimator,
     Hessian,
+    closed_share,
     exact_regularizer,
     exact_shares,
     explicit_shares,
@@ -39,6 +40,7 @@ __all__ = [
     "Network",
     "Surrogate",
     "Tangent",
+    "closed_share",
     "dropout_loss",
     "exact_regularizer",
     "exact_shares",

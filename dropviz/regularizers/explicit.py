@@ -81,14 +81,8 @@ class _FromWatch:
 
     def auto(self) -> Shares:
         """½ v Σ_j h_j² (A H_out Aᵀ)_jj at the last site, where z = hA + b; root_hessian at the others."""
-        last = self.network.output(self.watch)
-        if last is None:
-            return self.root_hessian()
-        site, h, weight = last
-        penalty = (h.square() * self.loss.at_output(self.at, weight)).sum(-1)
-        closed = self.network.variances[site] / 2 * self.network.mean(penalty)
-        others = [name for name in self.network.variances if name != site]
-        found = self.root_hessian(others) | {site: closed}
+        closed = closed_share(self.network, self.at, self.watch, self.loss)
+        found = self.root_hessian(site for site in self.network.variances if site not in closed) | closed
         return {name: found[name] for name in self.network.variances}
 
     def exact(self) -> Shares:
@@ -143,6 +137,16 @@ class _FromWatch:
             site: self.network.variances[site] / 2 * self.network.share(slope.square())
             for site, slope in found.items()
         }
+
+
+def closed_share(network: Network, z: Tensor, watch: Watch, loss: Loss | None = None) -> Shares:
+    """½ v Σ_j h_j² (A H_out Aᵀ)_jj at the last site, where the logits are z = hA + b; nothing where no site is like that."""
+    last = network.output(watch)
+    if last is None:
+        return {}
+    site, h, weight = last
+    penalty = (h.square() * (loss or network.loss).at_output(z, weight)).sum(-1)
+    return {site: network.variances[site] / 2 * network.mean(penalty)}
 
 
 def ablated_shares(

@@ -16,21 +16,15 @@ import torch
 from torch import Tensor
 from torch.autograd import grad
 
-from dropviz.experiment import (
-    ExperimentSpec,
-    TrainChoices,
-    evaluation_interval,
-    evaluation_steps,
-    surrogate_choices,
-)
+from dropviz.experiment import ExperimentSpec, TrainChoices, evaluation_interval, surrogate_choices
 from dropviz.masks import Draws
 from dropviz.optimizers import Adam, AdamW, Optimizer, Sgd, clip, rate_factor
 from dropviz.regularizers import LossTerms, Network
-from dropviz.statistics import Moment, statistics
 from dropviz.strategies import strategy
 from dropviz.streams import MOST_STEPS
-from dropviz.training.evaluation import Evaluation, spread
+from dropviz.training.evaluation import Evaluation
 from dropviz.training.feed import feed
+from dropviz.training.observation import Observation
 from dropviz.training.records import Diverged, Record, Snapshot, record
 from dropviz.training.stacked import StackedModel
 
@@ -61,10 +55,7 @@ class Block:
         self.parameters = self.stacked.parameters
         self.optimizer = _optimizer(spec.train, self.stacked.leaves)
         self.evaluation = Evaluation(spec, self.feed, self.stacked)
-        self.probe = self.stacked.network(self.feed.probe(spec.observe.probe))
-        self.probes = [self.stacked.network(batch) for batch in self.feed.probes(spec.observe.probe)]
-        self.memory: dict[str, Tensor] = {}
-        self.statistic_steps = spread(evaluation_steps(spec), spec.observe.statistics)
+        self.observation = Observation(spec, self.strategy, self.feed, self.stacked)
         self._draws: dict[int, Draws] = {}
 
     def advance(self, seconds: float = math.inf) -> list[Record | Snapshot]:
@@ -171,24 +162,8 @@ class Block:
         self.evaluated_at = self.step
         return [*records, *self.evaluation.pictures(self.step)]
 
-    def _measure(self) -> list[Record]:
-        if self.step not in self.statistic_steps:
-            return []
-        moment = Moment(
-            step=self.step,
-            strategy=self.strategy,
-            outputs=self.spec.data.task.outputs,
-            parameters=self.stacked.leaves,
-            probe=self.probe,
-            batches=self.probes,
-            draws=lambda name, network: self.stacked.draws(network, f"statistic/{self.step}/{name}", ahead=1),
-            surrogate=self.surrogate,
-            masks=self.spec.observe.masks,
-            rows=self.feed.rows,
-            memory=self.memory,
-        )
-        found = [item for statistic in statistics() for item in statistic.measure(moment).items()]
-        return [record(self.step, name, values) for name, values in found]
+    def _measure(self) -> list[Record | Snapshot]:
+        return self.observation.at(self.step, self.evaluation.predictions)
 
     def _check_finite(self, losses: Tensor, first: int) -> None:
         finite = losses.isfinite()
@@ -203,7 +178,7 @@ class Block:
         saved: dict[str, Tensor] = {f"parameter/{name}": value for name, value in self.parameters.items()}
         for name, values in self.optimizer.state.items():
             saved |= {f"optimizer/{name}/{index}": value for index, value in enumerate(values)}
-        saved |= {f"memory/{name}": value for name, value in self.memory.items()}
+        saved |= {f"memory/{name}": value for name, value in self.observation.memory.items()}
         saved |= {f"evaluation/{name}": value for name, value in self.evaluation.state().items()}
         for replicas, carried in self.stacked.carried.items():
             saved |= {f"carried/{replicas}/{name}": value for name, value in carried.items()}
@@ -223,7 +198,7 @@ class Block:
             elif kind == "clipped":
                 self.clipped.copy_(value)
             elif kind == "memory":
-                self.memory[name] = value.to(self.device)
+                self.observation.memory[name] = value.to(self.device)
             elif kind == "optimizer":
                 entry, _, index = name.partition("/")
                 self.optimizer.state[entry][int(index)].copy_(value)

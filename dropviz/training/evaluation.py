@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dropviz.datasets import Text
-from dropviz.experiment import ExperimentSpec, evaluation_steps
+from dropviz.experiment import ExperimentSpec, evaluation_steps, spread
 from dropviz.models.model import Carried
 from dropviz.streams import generator
 from dropviz.training.feed import Feed, Segments
@@ -30,6 +30,7 @@ class Evaluation:
         best: The weights that had it, by name, where the experiment keeps them.
         waited: Evaluations since the last time that any seed became better.
         ended: Whether early stopping has come.
+        predictions: Of a classification, the latest logits and labels of the validation split, piece by piece.
     """
 
     def __init__(self, spec: ExperimentSpec, feed: Feed, stacked: StackedModel) -> None:
@@ -43,6 +44,7 @@ class Evaluation:
         self.best_loss = torch.full((len(stacked.seeds),), torch.inf, device=stacked.device)
         self.best: dict[str, Tensor] = {}
         self.waited, self.ended = 0, False
+        self.predictions: list[tuple[Tensor, Tensor]] = []
 
     def at(self, step: int) -> list[Record]:
         """Records of training and validation, and at the end, once, of the test split with the weights to be judged."""
@@ -74,7 +76,7 @@ class Evaluation:
 
     def _losses(self, split: str, parameters: dict[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Mean loss and, of a classification, accuracy over a split: (S,) each."""
-        losses, right = [], []
+        losses, right, pieces = [], [], []
         carried: Carried = {}
         for piece in self.feed.pieces(split):
             if piece.starts:
@@ -84,6 +86,9 @@ class Evaluation:
             losses.append(rows if piece.counted is None else rows[:, -piece.counted :])
             if self.task.kind == "classification":
                 right.append((z.argmax(-1) == piece.y).to(torch.float32))
+                pieces.append((z, piece.y))
+        if split == "validation":
+            self.predictions = pieces
         return _mean(losses), _mean(right)
 
     def _compare(self, loss: Tensor) -> None:
@@ -156,12 +161,3 @@ def _mean(pieces: list[Tensor]) -> Tensor:
     if len(pieces) > 1:
         return torch.cat(pieces, dim=1).mean(-1)
     return pieces[0].mean(-1) if pieces else torch.empty(0)
-
-
-def spread(steps: list[int], count: int) -> set[int]:
-    """So many of the steps, evenly spaced, the first and the last among them."""
-    if count == 0:
-        return set()
-    if count == 1:
-        return {steps[-1]}
-    return {steps[round(i * (len(steps) - 1) / (count - 1))] for i in range(count)}

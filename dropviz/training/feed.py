@@ -58,8 +58,8 @@ class Feed(Protocol):
         """The first so many training examples, or tokens of the training text."""
         ...
 
-    def probes(self, examples: int) -> list[Batch]:
-        """The same, cut into batches of a training step's size; of a text, one of them."""
+    def fixed_batches(self, count: int) -> list[Batch]:
+        """Fixed batches of the training split of a step's size, two or more; smaller ones where it has too few examples."""
         ...
 
 
@@ -124,11 +124,11 @@ class Examples:
         """The first ones."""
         return self._part(0, examples)
 
-    def probes(self, examples: int) -> list[Batch]:
-        """Of a training step's size; what is left over makes none."""
-        count = min(examples, self.splits["y_train"].shape[1])
-        size = min(self.rows, count)
-        return [self._part(first, size) for first in range(0, count - size + 1, size)]
+    def fixed_batches(self, count: int) -> list[Batch]:
+        """The first examples, each in one batch."""
+        examples = self.splits["y_train"].shape[1]
+        size = max(1, min(self.rows, examples // 2))
+        return [self._part(index * size, size) for index in range(min(count, examples // size))]
 
     def _part(self, first: int, size: int) -> Batch:
         part = slice(first, first + size)
@@ -193,14 +193,16 @@ class Segments:
 
     def probe(self, examples: int) -> Batch:
         """The first segment of so many streams that it has ``examples`` tokens or more."""
-        return self._first_segment(-(-examples // self.full))
+        return self._segment(0, -(-examples // self.full))
 
-    def probes(self, examples: int) -> list[Batch]:
-        """The first segment of all streams, as large as a step: where weights drop, noise does not go with 1 / rows."""
-        return [self._first_segment(self.streams)]
+    def fixed_batches(self, count: int) -> list[Batch]:
+        """Segments of all streams, evenly spaced along them and each begun without a past."""
+        there = self.train[0].shape[1] - 1
+        found = max(1, min(count, there // self.full))
+        return [self._segment(index * (there // found), self.streams) for index in range(found)]
 
-    def _first_segment(self, streams: int) -> Batch:
-        x, y = self._tensors([rows[:streams, : self.full + 1] for rows in self.train])
+    def _segment(self, start: int, streams: int) -> Batch:
+        x, y = self._tensors([rows[:streams, start : start + self.full + 1] for rows in self.train])
         return Batch(x=x, y=y, starts=True)
 
     def _tensors(self, tokens: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:

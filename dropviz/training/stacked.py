@@ -33,7 +33,7 @@ class StackedModel:
 
     def __init__(self, spec: ExperimentSpec, seeds: Sequence[int], device: str) -> None:
         self.model, self.task, self.seeds, self.device = spec.model, spec.data.task, tuple(seeds), device
-        self.loss = read_loss(self.task.loss)
+        self.loss, self.units = read_loss(self.task.loss), spec.model.units(spec.data.task)
         initial = [spec.model.initial(seed, self.task) for seed in seeds]
         buffers = spec.model.buffers()
         self.parameters = {

@@ -14,7 +14,7 @@ from dropviz.store import Point
 
 MOST_POINTS = 1000
 DIGITS = 6
-STATISTICS = frozenset(metric for one in statistics() for metric in one.metrics)  # few points: all are kept
+STATISTICS = frozenset(group for one in statistics() for group in one.groups)  # few points: all are kept
 
 Place = tuple[int, int]  # (job, position of the seed among the job's values)
 Row = tuple[int, int, int, float | None, float | None, float | None]
@@ -67,7 +67,11 @@ class Aggregate:
                 self._take(arm, job_id, point)
 
     def _kept(self, point: Point) -> bool:
-        if point.name in STATISTICS or _read_once(point.name) or point.step == self._last_step:
+        if (
+            point.name.partition("/")[0] in STATISTICS
+            or _read_once(point.name)
+            or point.step == self._last_step
+        ):
             return True
         return point.step % (self._stride * self._interval) == 0
 

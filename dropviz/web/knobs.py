@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 Key = Callable[[str], str]
+NUMBERS = ("0", "5", "10", "20", "50")  # offered beside words
 
 
 def summary(
@@ -52,6 +53,8 @@ def knob(key: str, field: FieldInfo, value: Any) -> Any:
     """The widget that fits a field: a menu of one or several, a switch, a slider for shares, a number, or a list."""
     label, help_ = field.title or key.rpartition(".")[2], field.description
     options = choices_of(field.annotation)
+    if options and int in get_args(field.annotation):
+        return _number_or(key, field, value, options)
     if options:
         return st.selectbox(label, options, options.index(value), help=help_, key=key)
     if isinstance(value, bool):
@@ -107,6 +110,20 @@ def _list(key: str, field: FieldInfo, value: list[Any] | tuple[Any, ...]) -> lis
     )
     parts = [part.strip() for part in text.split(",") if part.strip()]
     return [int(part) if part.isdecimal() else part for part in parts]
+
+
+def _number_or(key: str, field: FieldInfo, value: Any, words: list[str]) -> Any:
+    """A menu of words and a few numbers, which takes any other number too; it is checked when Run is pressed."""
+    options = list(dict.fromkeys([*words, *NUMBERS, str(value)]))
+    chosen = st.selectbox(
+        field.title or key,
+        options,
+        options.index(str(value)),
+        accept_new_options=True,
+        help=f"{field.description} Type any other number.",
+        key=key,
+    )
+    return int(chosen) if chosen.isdecimal() else chosen
 
 
 def _decade(value: int) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dropviz import dropout_sites
 from dropviz.curvature import (
+    aligned,
     ggn_trace,
     ggn_vector_product,
     gradient_noise_alignment,
@@ -19,8 +20,6 @@ from dropviz.curvature import (
     spectral_density,
     top_eigenvalues,
 )
-from dropviz.curvature.alignment import null_of, ratio_of
-from dropviz.estimate import Estimate, estimate
 from tests.computing.foreign import Net
 from tests.computing.matrices import NETS, Curved, curved
 from tests.computing.test_losses import Poisson
@@ -307,19 +306,14 @@ def test_the_alignment_and_its_null_are_those_of_the_enumerated_covariance(name:
 
 
 def test_the_standard_errors_of_null_and_ratio_are_their_spread() -> None:
-    """Over many repetitions of 100 pairs that hang together, and of an independent trace."""
-    random, nulls, ratios = seeded(), [], []
-    for _ in range(1000):
-        one, other = torch.randn(2, 100, generator=random, dtype=torch.float64)
-        lengths, forms = 2 + one, 3 + 2 * one + other
-        t = Estimate(mean=5 + 0.5 * float(torch.randn((), generator=random)), standard_error=0.5)
-        nulls.append(null_of(t, estimate(lengths), 10))
-        ratios.append(ratio_of(list(forms), list(lengths), t, 10))
-    for found, expected in ((nulls, 5 * 2 / 10), (ratios, 10 * 3 / (5 * 2))):
-        means = torch.tensor([part.mean for part in found])
-        errors = torch.tensor([part.standard_error for part in found])
-        assert means.mean() == pytest.approx(expected, rel=0.03)
-        assert float(errors.square().mean().sqrt() / means.std()) == pytest.approx(1, abs=0.1)
+    """Over many repetitions of 100 pairs that hang together, and of independent traces."""
+    random = seeded()
+    one, other, third = torch.randn(3, 100, 4000, generator=random, dtype=torch.float64)
+    found = aligned(3 + 2 * one + other, 2 + one, 5 + 5 * third, 10)
+    for name, expected in (("value", 3), ("null", 5 * 2 / 10), ("ratio", 10 * 3 / (5 * 2))):
+        assert found[name].mean() == pytest.approx(expected, rel=0.03)
+        error = found[f"{name}_se"].square().mean().sqrt()
+        assert float(error / found[name].std()) == pytest.approx(1, abs=0.1)
 
 
 def test_noise_of_a_site_without_effect_has_no_ratio() -> None:

@@ -1,50 +1,18 @@
-"""Statistics: they yield what they declare, measure what they say, and change nothing."""
+"""Statistics: they yield what they name, as often as asked, and change nothing."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
 
-from dropviz.experiment import SurrogateChoices
-from dropviz.masks import keep_all
-from dropviz.statistics import Moment, Statistic, statistics
-from dropviz.strategies import strategy
+from dropviz.statistics import Statistic, statistics
 from dropviz.training import Block, Record
-from tests import reference
-from tests.computing.tiny import Tiny, assert_mean, experiment, tiny
+from tests.computing.observed import moment
+from tests.computing.tiny import experiment, tiny
 
-COPIES = 1500
 every_statistic = pytest.mark.parametrize("statistic", statistics(), ids=lambda statistic: statistic.name)
-
-
-def moment(
-    net: Tiny, copies: int, *, arm: str = "dropout", memory: dict[str, Tensor] | None = None
-) -> Moment:
-    """The tiny net as a statistic sees it, many times over."""
-    network, leaves = net.network(copies, dtype=torch.float32)
-    return Moment(
-        step=0,
-        strategy=strategy(arm),
-        outputs=net.net.sizes[-1],
-        parameters=leaves,
-        probe=network,
-        batches=[network, network],
-        draws=lambda name, network: net.draws(copies, purpose=name),
-        surrogate=SurrogateChoices(),
-        masks=4,
-        rows=network.rows,
-        memory={} if memory is None else memory,
-    )
-
-
-def measured(net: Tiny, copies: int = COPIES, *, arm: str = "dropout") -> dict[str, Tensor]:
-    """All metrics of all statistics: name → (S,)."""
-    seen = moment(net, copies, arm=arm)
-    return {name: value.double() for one in statistics() for name, value in one.measure(seen).items()}
 
 
 def finished(*settings: str, arm: str = "dropout") -> Block:
@@ -54,30 +22,31 @@ def finished(*settings: str, arm: str = "dropout") -> Block:
     return block
 
 
-# Contract.
-
-
 @every_statistic
-def test_a_statistic_yields_the_metrics_that_it_declares(statistic: Statistic) -> None:
-    assert tuple(statistic.measure(moment(tiny(), 3))) == statistic.metrics
-
-
-@every_statistic
-def test_a_metric_is_a_finite_number_a_seed(statistic: Statistic) -> None:
+def test_a_metric_is_a_finite_number_a_seed_and_an_array_has_more_axes(statistic: Statistic) -> None:
     for value in statistic.measure(moment(tiny(), 3)).values():
-        assert value.shape == (3,)
+        assert value.shape == (3,) or (value.ndim > 1 and len(value) in (1, 3))
         assert bool(value.isfinite().all())
         assert not value.requires_grad
 
 
 @every_statistic
-def test_metrics_are_named_by_group(statistic: Statistic) -> None:
-    assert all(re.fullmatch(r"[a-z]+/[a-z_]+", name) for name in statistic.metrics)
+def test_metrics_are_named_by_the_groups_of_their_statistic(statistic: Statistic) -> None:
+    names = list(statistic.measure(moment(tiny(), 2)))
+    assert all(re.fullmatch(r"[a-z]+(/[a-z0-9_]+){1,2}", name) for name in names)
+    assert {name.partition("/")[0] for name in names} == set(statistic.groups)
 
 
-def test_no_two_statistics_yield_the_same_metric() -> None:
-    names = [name for statistic in statistics() for name in statistic.metrics]
-    assert len(set(names)) == len(names)
+@every_statistic
+def test_every_error_belongs_to_a_metric_of_the_same_statistic(statistic: Statistic) -> None:
+    names = list(statistic.measure(moment(tiny(), 2)))
+    errors = [name for name in names if name.endswith(("_se", "_residual"))]
+    assert {re.sub("_(se|residual)$", "", name) for name in errors} <= set(names)
+
+
+def test_no_two_statistics_share_a_group() -> None:
+    groups = [group for statistic in statistics() for group in statistic.groups]
+    assert len(set(groups)) == len(groups)
 
 
 @every_statistic
@@ -105,6 +74,8 @@ def test_observing_changes_no_bit_of_the_weights(optimizer: str, arm: str) -> No
         ("observe.statistics=5",),
         ("observe.evaluations=12", "observe.statistics=12", "observe.probe=5", "observe.masks=7"),
         ("observe.evaluations=1",),
+        ("observe.statistics=auto", "observe.refreshes=3"),
+        ("observe.statistics=0", "observe.refreshes=5"),
     ]
     for schedule in schedules:
         seen = finished(*schedule, optimizer, arm=arm)
@@ -134,77 +105,23 @@ def test_each_moment_draws_afresh() -> None:
         for point in block.advance():
             if isinstance(point, Record):
                 points.setdefault(point.name, []).append(point.values.item())
-    assert len(set(points["term/explicit"])) == 1  # the weights stand still
+    assert len(set(points["curvature/gradient_norm"])) == 1  # the weights stand still
     for name in ("regularizer/monte_carlo", "noise/mask", "noise/analytic"):
         assert len(set(points[name])) == 5
 
 
-def test_the_probe_is_the_first_training_examples_cut_into_minibatches() -> None:
+def test_the_probe_is_the_first_training_examples() -> None:
     block = Block(experiment("observe.probe=11"), "dropout", (0, 1))
-    assert torch.equal(block.probe.y, block.feed.splits["y_train"][:, :11])
-    assert [batch.y.tolist() for batch in block.probes] == [
-        block.feed.splits["y_train"][:, first : first + 4].tolist() for first in (0, 4)
-    ]
-    torch.testing.assert_close(block.probes[1].forward(keep_all), block.probe.forward(keep_all)[:, 4:8])
+    assert torch.equal(block.observation.batch.y, block.feed.splits["y_train"][:, :11])
 
 
-# What they measure.
-
-
-def test_the_formula_for_the_regularizer_is_exact() -> None:
-    net = tiny()
-    expected = reference.approximate_regularizer(net.net, net.w, net.x, net.p)
-    torch.testing.assert_close(
-        measured(net, 2)["term/explicit"].double(), expected.expand(2), rtol=1e-5, atol=0
-    )
-
-
-def test_the_regularizer_by_definition_converges_to_the_enumerated_one() -> None:
-    net = tiny()
-    expected = reference.explicit_regularizer(net.net, net.w, net.x, net.y, net.p)
-    assert_mean(measured(net)["regularizer/monte_carlo"], expected)
-
-
-@pytest.mark.parametrize(
-    ("arm", "kept"),
-    [("dropout", 1.0), ("dropout-4", 0.25), ("dropout-4+mask-noise", 1.0), ("none", 1.0), ("explicit", 1.0)],
-)
-def test_mask_noise_converges_to_what_the_arm_keeps_of_the_enumerated_trace(arm: str, kept: float) -> None:
-    net = tiny()
-    exact = reference.noise_covariance(net.net, net.w, net.x, net.y, net.p).trace()
-    assert_mean(measured(net, arm=arm)["noise/mask"], kept * exact)
-
-
-def test_noise_on_a_probe_smaller_than_the_minibatch_is_that_of_the_minibatch() -> None:
-    """Masks are independent per example, so the trace goes with one over the rows."""
-    one = moment(tiny(), 8)
-    twice = replace(one, rows=2 * one.rows)
-    (noise,) = [found for found in statistics() if found.name == "noise"]
-    for name, values in noise.measure(one).items():
-        torch.testing.assert_close(noise.measure(twice)[name], values / 2)
-
-
-def test_analytic_noise_converges_to_the_trace_of_its_formula() -> None:
-    net = tiny()
-    exact = reference.approximate_noise_covariance(net.net, net.w, net.x, net.y, net.p).trace()
-    assert_mean(measured(net)["noise/analytic"], exact)
-
-
-def test_the_hessian_trace_converges_to_that_of_the_full_hessian() -> None:
-    net = tiny()
-    exact = reference.hessian(lambda w: reference.plain_loss(net.net, w, net.x, net.y), net.w)
-    assert_mean(measured(net)["curvature/hessian_trace"], exact.trace())
-
-
-def test_the_top_eigenvalue_settles_on_that_of_the_full_hessian_over_moments() -> None:
-    net = tiny()
-    exact = reference.hessian(lambda w: reference.plain_loss(net.net, w, net.x, net.y), net.w)
-    (curvature,) = (one for one in statistics() if one.name == "curvature")
-    memory: dict[str, Tensor] = {}
-    residuals = []
-    for _ in range(6):
-        found = curvature.measure(moment(net, 2, memory=memory))
-        residuals.append(found["curvature/top_eigenvalue_residual"].max().item())
-    top = torch.linalg.eigvalsh(exact)[-1]
-    torch.testing.assert_close(found["curvature/top_eigenvalue"].double(), top.expand(2), rtol=1e-4, atol=0)
-    assert residuals[-1] < 0.01 * residuals[0]
+@pytest.mark.parametrize(("size", "expected"), [(4, [4] * 4), (9, [9] * 2), (20, [12] * 2)])
+def test_noise_is_measured_on_disjoint_minibatches_that_are_at_least_two(
+    size: int, expected: list[int]
+) -> None:
+    """There are 24 training examples."""
+    block = Block(experiment(f"train.batch_size={size}"), "dropout", (0, 1))
+    batches = block.observation.batches
+    assert [batch.y.shape[1] for batch in batches] == expected
+    whole = torch.cat([batch.x for batch in batches], dim=1)
+    assert torch.equal(whole, block.feed.splits["x_train"][:, : sum(expected)])
