@@ -19,7 +19,17 @@ from rich.table import Table
 
 from benchmarks.measure import Row, Summary, say
 
-NAMES = ("steps", "surrogates", "language", "recording", "stacked", "presets", "first_point", "viewers")
+NAMES = (
+    "steps",
+    "surrogates",
+    "language",
+    "recording",
+    "stacked",
+    "curvature",
+    "presets",
+    "first_point",
+    "viewers",
+)
 PACKAGES = ("torch", "numpy", "SQLAlchemy", "streamlit")
 
 

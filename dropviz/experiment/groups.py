@@ -185,7 +185,7 @@ class ObserveChoices(Choices):
         "auto",
         title="Statistics",
         description="Points of each regularizer, noise and curvature curve; 0 turns them off. Auto: as many as take about 5 % of"
-        " a run without dropout, 2 to 30.",
+        " a run without dropout, 1 to 30.",
     )
     refreshes: int = Field(
         0,

@@ -19,7 +19,7 @@ from dropviz.regularizers.explicit import (
     monte_carlo,
     site_jacobians,
 )
-from dropviz.regularizers.implicit import implicit_term, jacobian_noise
+from dropviz.regularizers.implicit import implicit_term, implicit_terms, jacobian_noise
 from dropviz.regularizers.network import LossTerms, Network, Tangent, slopes, tangent
 from dropviz.regularizers.objectives import (
     Choices,
@@ -47,6 +47,7 @@ __all__ = [
     "explicit_shares",
     "gaussian_loss",
     "implicit_term",
+    "implicit_terms",
     "jacobian_noise",
     "l2_loss",
     "linearized_loss",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import sqrt
 
 import torch
@@ -13,13 +14,23 @@ from dropviz.regularizers.network import Jacobians, Network, slopes
 
 def implicit_term(network: Network, z: Tensor, watch: Watch, draws: RandomNumbers) -> Tensor:
     """∇ℓᵀJη, mean over rows: (S,). Cost: a differentiable backward pass."""
+    (term,) = implicit_terms(network, z, watch, [draws])
+    return term
+
+
+def implicit_terms(network: Network, z: Tensor, watch: Watch, draws: Iterable[RandomNumbers]) -> list[Tensor]:
+    """The same for several η, which one differentiable backward pass serves."""
     gradient = network.loss.gradient(z, network.y)
-    found, signs = slopes(z, watch, network.weighted(gradient)), draws.signs()
-    terms = [
-        sqrt(network.variances[site]) * network.row_mean(network.share(slope * signs[site]))
-        for site, slope in found.items()
-    ]
-    return torch.stack(terms).sum(0)
+    found = slopes(z, watch, network.weighted(gradient))
+    terms = []
+    for drawn in draws:
+        signs = drawn.signs()
+        shares = [
+            sqrt(network.variances[site]) * network.row_mean(network.share(slope * signs[site]))
+            for site, slope in found.items()
+        ]
+        terms.append(torch.stack(shares).sum(0))
+    return terms
 
 
 def jacobian_noise(network: Network, z: Tensor, jacobians: Jacobians, draws: RandomNumbers) -> Tensor:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PROBES = 2  # sign vectors for the trace
 LANCZOS_STEPS = 2  # from the eigenvector of the moment before
-FIRST_LANCZOS_STEPS = 8  # from a random vector
+FIRST_LANCZOS_STEPS = 6  # from a random vector
 
 
 def measure(moment: Moment) -> dict[str, Tensor]:

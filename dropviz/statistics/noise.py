@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import TYPE_CHECKING
 
-from dropviz.statistics.samples import with_error
+from dropviz.statistics.samples import squares, with_error
 from dropviz.statistics.statistic import Moment, Statistic
 
 if TYPE_CHECKING:
@@ -69,16 +69,20 @@ def _analytic(moment: Moment) -> list[Tensor]:
     import torch
     from torch.autograd import grad
 
-    from dropviz.regularizers import implicit_term
-    from dropviz.statistics.samples import squares
+    from dropviz.regularizers import implicit_terms
 
-    network = moment.network if moment.network.by_row else moment.minibatches[0]
-    draws, watch = moment.draws("noise/analytic", network), network.watch()
-    z = network.forward(watch)
+    if moment.network.by_row:
+        network, watch, z = moment.network, moment.probe.watch, moment.probe.z
+    else:
+        network = moment.minibatches[0]
+        watch = network.watch()
+        z = network.forward(watch)
+    draws = moment.draws("noise/analytic", network)
     found = []
-    for index in range(ANALYTIC_DRAWS):
-        term = implicit_term(network, z, watch, draws.sample(index)).sum()
-        noise = grad(term, moment.parameters, retain_graph=True, allow_unused=True, materialize_grads=True)
+    for term in implicit_terms(network, z, watch, [draws.sample(index) for index in range(ANALYTIC_DRAWS)]):
+        noise = grad(
+            term.sum(), moment.parameters, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
         found.append(network.rows / moment.rows * torch.stack(squares(noise)).sum(0))
     return found
 

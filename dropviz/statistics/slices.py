@@ -9,7 +9,7 @@ from dropviz.statistics.statistic import Moment, Statistic
 if TYPE_CHECKING:
     from torch import Tensor
 
-SIDE = 17  # points along each axis; the middle one is where the weights are
+SIDE = 13  # points along each axis; the middle one is where the weights are
 RISE = 1.0  # nats by which the loss would rise at the end of an axis if it were quadratic
 FLATTEST = 1e-4  # eigenvalues below this are treated as this: the plane stays of finite size
 
