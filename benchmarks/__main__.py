@@ -26,9 +26,13 @@ NAMES = (
     "recording",
     "stacked",
     "curvature",
+    "growth",
     "presets",
     "first_point",
     "viewers",
+    "peers",
+    "cockpit",
+    "playground",
 )
 PACKAGES = ("torch", "numpy", "SQLAlchemy", "streamlit")
 
