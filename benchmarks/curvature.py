@@ -56,7 +56,7 @@ def _moments(seeds: int, probe: int, rounds: int) -> list[Row]:
 
 
 def _measured(block: Block, chosen: Sequence[Statistic]) -> object:
-    return block.observation.measure(list(chosen), block.step, block.evaluation.predictions)
+    return block.observation.measure(chosen, block.step, block.evaluation)
 
 
 def _milliseconds(run: Callable[[], object], repetitions: int = 3) -> float:
@@ -128,7 +128,7 @@ def _spread(repetitions: int) -> list[Row]:
 
 def _trace(block: Block, chosen: Sequence[Statistic], step: int) -> np.ndarray:
     """Random numbers are addressed by the step, so each step is a draw of its own."""
-    records = block.observation.measure(list(chosen), step, [])
+    records = block.observation.measure(chosen, step, block.evaluation)
     (found,) = (one.values for one in records if isinstance(one, Record) and one.name == "spectrum/trace")
     return found
 

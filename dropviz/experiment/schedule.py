@@ -10,7 +10,7 @@ from dropviz.experiment.spec import ExperimentSpec
 SHARE = 0.05  # of the steps of a run without dropout, that live statistics may take where their number is left to us
 FEWEST, MOST = 1, 30
 # What a pass forward and back costs, in multiplications of one seed: a fixed part, for the calls, where about eight seeds are
-# stacked, and three times those of the forward pass a row. Measured on one core; see docs/decisions/0012.
+# stacked, and three times those of the forward pass a row. Measured on one core; see docs/decisions/0013.
 FIXED = 1_300_000
 PROBE_PASSES, STEP_PASSES = (
     20,

@@ -163,7 +163,7 @@ class Block:
         return [*records, *self.evaluation.pictures(self.step)]
 
     def _measure(self) -> list[Record | Snapshot]:
-        return self.observation.at(self.step, self.evaluation.predictions)
+        return self.observation.at(self.step, self.evaluation)
 
     def _check_finite(self, losses: Tensor, first: int) -> None:
         finite = losses.isfinite()

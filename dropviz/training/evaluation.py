@@ -30,7 +30,6 @@ class Evaluation:
         best: The weights that had it, by name, where the experiment keeps them.
         waited: Evaluations since the last time that any seed became better.
         ended: Whether early stopping has come.
-        predictions: Of a classification, the latest logits and labels of the validation split, piece by piece.
     """
 
     def __init__(self, spec: ExperimentSpec, feed: Feed, stacked: StackedModel) -> None:
@@ -44,7 +43,7 @@ class Evaluation:
         self.best_loss = torch.full((len(stacked.seeds),), torch.inf, device=stacked.device)
         self.best: dict[str, Tensor] = {}
         self.waited, self.ended = 0, False
-        self.predictions: list[tuple[Tensor, Tensor]] = []
+        self._predictions: list[tuple[Tensor, Tensor]] | None = None
 
     def at(self, step: int) -> list[Record]:
         """Records of training and validation, and at the end, once, of the test split with the weights to be judged."""
@@ -88,8 +87,14 @@ class Evaluation:
                 right.append((z.argmax(-1) == piece.y).to(torch.float32))
                 pieces.append((z, piece.y))
         if split == "validation":
-            self.predictions = pieces
+            self._predictions = pieces
         return _mean(losses), _mean(right)
+
+    def predictions(self) -> list[tuple[Tensor, Tensor]]:
+        """Of a classification, logits and labels of the validation split at the latest evaluation, piece by piece."""
+        if self._predictions is None:  # a run that goes on between an evaluation and its statistics
+            self._losses("validation")
+        return self._predictions or []
 
     def _compare(self, loss: Tensor) -> None:
         train = self.spec.train

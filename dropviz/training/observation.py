@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -14,6 +15,7 @@ from dropviz.regularizers import Network
 from dropviz.statistics import Moment, Statistic, statistics
 from dropviz.strategies import Strategy
 from dropviz.training import members
+from dropviz.training.evaluation import Evaluation
 from dropviz.training.feed import Feed
 from dropviz.training.records import Record, Snapshot, record
 from dropviz.training.stacked import StackedModel
@@ -36,21 +38,21 @@ class Observation:
         self.layers = [layer_of(name) for name, value in stacked.parameters.items() if value.requires_grad]
         self.memory: dict[str, Tensor] = {}
 
-    def at(self, step: int, predictions: list[tuple[Tensor, Tensor]]) -> list[Record | Snapshot]:
+    def at(self, step: int, evaluation: Evaluation) -> list[Record | Snapshot]:
         """Records of the statistics that are due at this step.
 
         Args:
             step: Updates done.
-            predictions: Logits and targets of the validation split at this step, piece by piece.
+            evaluation: Of the same block, at this step.
         """
         due = [one for one in statistics() if step in self.steps[one.tier]]
-        return self.measure(due, step, predictions) if due else []
+        return self.measure(due, step, evaluation) if due else []
 
     def measure(
-        self, chosen: list[Statistic], step: int, predictions: list[tuple[Tensor, Tensor]]
+        self, chosen: Sequence[Statistic], step: int, evaluation: Evaluation
     ) -> list[Record | Snapshot]:
         """Records of these statistics, due or not; arrays become snapshots in single precision."""
-        moment = self._moment(step, predictions)
+        moment = self._moment(step, evaluation.predictions())
         records: list[Record | Snapshot] = []
         for statistic in chosen:
             for name, values in statistic.measure(moment).items():
