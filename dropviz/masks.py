@@ -84,7 +84,7 @@ class Multiply:
         factor = self.factors[site]
         if weight:
             return (h.unsqueeze(1) * factor).flatten(0, 1)
-        if h.shape[1] == factor.shape[2]:
+        if factor.shape[1] > 1 and h.shape[1] == factor.shape[2]:
             return (h.unsqueeze(1) * factor).flatten(1, 2)
         return h * factor.flatten(1, 2)
 
@@ -174,13 +174,14 @@ class Stream:
 
     def __init__(self, fractions: Fractions, convert: Callable[[Tensor], Tensor], device: str) -> None:
         self.fractions, self.convert, self.device = fractions, convert, device
-        self.first, self.values = 0, torch.empty(0)
+        self.first = 0
+        self.values: tuple[Tensor, ...] = ()
 
     def at(self, step: int) -> Tensor:
         """The values of this step: (S, P, *shape)."""
         if not self.first <= step < self.first + len(self.values):
             self.first, fractions = self.fractions.buffer(step)
-            self.values = self.convert(torch.from_numpy(fractions).to(self.device))
+            self.values = self.convert(torch.from_numpy(fractions).to(self.device)).unbind()
         return self.values[step - self.first]
 
 
@@ -257,27 +258,21 @@ class Draws:
         self.purpose, self.device, self.ahead = purpose, device, ahead
         self.step = 0
         self._streams: dict[tuple[str, int, tuple[int, ...]], Stream] = {}
+        self._of_sites: dict[tuple[str, int], dict[str, Stream]] = {}
         self._samples: dict[int, Draws] = {0: self}
 
     def masks(self, replicas: int) -> dict[str, Tensor]:
         """1 + ε by site: (S, R, B, W), of a weight (S, R, …). Replica r of any R is the same draw, so arms share their masks."""
-        return {
-            site: self._stream(f"mask/{site}", replicas, factors(self.p[site]), shape).at(self.step)
-            for site, shape in self.shapes.items()
-        }
+        return self._at_sites("mask", replicas, factors)
 
     def gaussian_masks(self, replicas: int) -> dict[str, Tensor]:
         """1 + ε by site with ε normal: (S, R, B, W)."""
-        return {
-            site: self._stream(f"gaussian/{site}", replicas, gaussians(self.p[site]), (*shape, 2)).at(
-                self.step
-            )
-            for site, shape in self.shapes.items()
-        }
+        return self._at_sites("gaussian", replicas, gaussians, 2)
 
     def signs(self) -> dict[str, Tensor]:
         """η / √v by site: ±1, (S, B, W)."""
-        return {site: self.rademacher(f"sign/{site}", shape) for site, shape in self.shapes.items()}
+        found = self._at_sites("sign", 1, lambda p: signs)
+        return {site: values[:, 0] for site, values in found.items()}
 
     def output_signs(self, count: int) -> Tensor:
         """u of the root-Hessian estimator: ±1, (S, N, count)."""
@@ -305,6 +300,22 @@ class Draws:
     def uniforms(self, count: int) -> Tensor:
         """Numbers in (0, 1), to draw labels by: (S, N, count)."""
         return self._stream("label", 1, uniforms, (self.rows, count, 2)).at(self.step)[:, 0]
+
+    def _at_sites(
+        self,
+        kind: str,
+        count: int,
+        convert: Callable[[float], Callable[[Tensor], Tensor]],
+        *grain: int,
+    ) -> dict[str, Tensor]:
+        """A stream for each site, of ``grain`` fractions a number; found once, as every step asks for them."""
+        key = (kind, count)
+        if key not in self._of_sites:
+            self._of_sites[key] = {
+                site: self._stream(f"{kind}/{site}", count, convert(self.p[site]), (*shape, *grain))
+                for site, shape in self.shapes.items()
+            }
+        return {site: stream.at(self.step) for site, stream in self._of_sites[key].items()}
 
     def _stream(
         self, name: str, count: int, convert: Callable[[Tensor], Tensor], shape: tuple[int, ...]

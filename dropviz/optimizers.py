@@ -89,11 +89,10 @@ class Sgd:
         momentum: float = 0.0,
         weight_decay: float = 0.0,
     ) -> None:
-        self.parameters = list(parameters)
+        self.parameters = _numbers(parameters)
         self.learning_rate, self.momentum, self.weight_decay = learning_rate, momentum, weight_decay
         self.state = {"momentum": _zeros(self.parameters)} if momentum else {}
 
-    @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], count: int, factor: float = 1.0) -> None:
         """One update; ``count`` plays no part."""
         direction = _decayed(gradients, self.parameters, self.weight_decay)
@@ -110,11 +109,10 @@ class Adam:
     def __init__(
         self, parameters: Sequence[Tensor], *, learning_rate: float, weight_decay: float = 0.0
     ) -> None:
-        self.parameters = list(parameters)
+        self.parameters = _numbers(parameters)
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.state = {"mean": _zeros(self.parameters), "square": _zeros(self.parameters)}
 
-    @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], count: int, factor: float = 1.0) -> None:
         """One update; ``count`` corrects the bias of the first ones."""
         self._move(_decayed(gradients, self.parameters, self.weight_decay), count, factor)
@@ -135,7 +133,6 @@ class Adam:
 class AdamW(Adam):
     """w ← w − lr · (decay · w + m̂ / (√v̂ + 1e-8)): the decay stays out of m and v (Loshchilov & Hutter 2019)."""
 
-    @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], count: int, factor: float = 1.0) -> None:
         """One update; ``count`` corrects the bias of the first ones."""
         if self.weight_decay:
@@ -143,8 +140,13 @@ class AdamW(Adam):
         self._move(list(gradients), count, factor)
 
 
+def _numbers(parameters: Sequence[Tensor]) -> list[Tensor]:
+    """The same memory without a record of derivatives, so that a step needs no ``torch.no_grad``, which takes its time."""
+    return [parameter.detach() for parameter in parameters]
+
+
 def _zeros(parameters: Sequence[Tensor]) -> list[Tensor]:
-    return [torch.zeros_like(parameter, requires_grad=False) for parameter in parameters]
+    return [torch.zeros_like(parameter) for parameter in parameters]
 
 
 def _decayed(gradients: Sequence[Tensor], parameters: Sequence[Tensor], weight_decay: float) -> list[Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -106,6 +107,11 @@ class Model(Choices):
 
     def sites(self) -> tuple[str, ...]:
         """Names of the dropout sites that this model performs, in call order."""
+        return self.performed
+
+    @cached_property
+    def performed(self) -> tuple[str, ...]:
+        """``sites``, found once: every forward pass asks for them."""
         return tuple(self.rates(0.0))
 
     def rates(self, p: float) -> dict[str, float]:

@@ -234,6 +234,12 @@ def monte_carlo(network: Network, draws: RandomNumbers, *, masks: int) -> Tensor
         return torch.cat(losses, dim=1) - plain
 
 
+def masked_loss(network: Network, factors: object) -> Tensor:
+    """ℓ(z(ε)) of one mask, mean over rows: (S,). Cost: a forward pass."""
+    z = network.forward(Multiply(factors))  # type: ignore[arg-type]
+    return network.mean(network.loss.value(z, network.y))
+
+
 def masked_losses(network: Network, factors: object, replicas: int) -> Tensor:
     """ℓ(z(ε_r)), mean over rows: (S, R). Cost: a forward pass over R replicas."""
     z = network.forward(Multiply(factors, replicas))  # type: ignore[arg-type]

@@ -95,12 +95,19 @@ class LossTerms:
     implicit: Tensor | None = None
 
     @property
+    def present(self) -> list[Tensor]:
+        """The terms that there are."""
+        return [term for term in (self.data, self.explicit, self.implicit) if term is not None]
+
+    @property
     def total(self) -> Tensor:
         """The sum over terms and seeds: seeds share no parameter, so their gradients do not mix."""
-        total = self.data.sum()
-        for term in (self.explicit, self.implicit):
-            total = total if term is None else total + term.sum()
-        return total
+        return torch.stack(self.present).sum()
+
+    def gradients(self, parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Of ``total``, without the additions: each term is a root of its own in the backward pass."""
+        terms = self.present
+        return grad(terms, parameters, [torch.ones_like(self.data)] * len(terms))
 
 
 def slopes(z: Tensor, watch: Watch, outputs: Tensor, sites: Iterable[str] | None = None) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from dropviz.regularizers.explicit import (
     exact_shares,
     explicit_shares,
     known_hessian,
+    masked_loss,
     masked_losses,
     site_jacobians,
 )
@@ -95,6 +96,8 @@ def dropout_loss(
     (section 3.2): ``mask_noise`` exactly, as (ℓ_B(ε′) − ℓ_B(ε″)) / √2 with two further masks, ``analytic_noise`` by
     formula, as ∇ℓᵀJη. Cost: a forward pass over k (+ 2) replicas, or one more and a differentiable backward pass.
     """
+    if k == 1:
+        return LossTerms(data=masked_loss(network, draws.masks(1)))
     replicas = k + 2 * mask_noise
     losses = masked_losses(network, draws.masks(replicas), replicas)
     missing, noise = sqrt(1 - 1 / k), None
@@ -108,7 +111,7 @@ def dropout_loss(
 
 def gaussian_loss(network: Network, draws: RandomNumbers) -> LossTerms:
     """ℓ_B(ε) with normal ε of dropout's variance: to second order the same explicit effect. Cost: one forward pass."""
-    return LossTerms(data=masked_losses(network, draws.gaussian_masks(1), 1).squeeze(1))
+    return LossTerms(data=masked_loss(network, draws.gaussian_masks(1)))
 
 
 def linearized_loss(network: Network, draws: RandomNumbers) -> LossTerms:

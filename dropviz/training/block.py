@@ -147,12 +147,12 @@ class Block:
         """Of the sum, clipped where that is asked for; noise that is not to be clipped joins it afterwards."""
         train = self.spec.train
         if not train.clip:
-            return grad(terms.total, self.stacked.leaves)
+            return terms.gradients(self.stacked.leaves)
         noise: Sequence[Tensor] = ()
         if terms.implicit is not None and not train.clip_noise:
             noise = grad(terms.implicit.sum(), self.stacked.leaves, retain_graph=True, materialize_grads=True)
             terms = replace(terms, implicit=None)
-        gradients, acted = clip(grad(terms.total, self.stacked.leaves), train.clip)
+        gradients, acted = clip(terms.gradients(self.stacked.leaves), train.clip)
         self.clipped += acted
         return list(torch._foreach_add(gradients, list(noise))) if noise else gradients
 

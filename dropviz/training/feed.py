@@ -18,6 +18,7 @@ from dropviz.experiment import EVALUATION_STREAMS, ExperimentSpec
 from dropviz.streams import BitStreams, generator
 
 HELD = 2**24  # numbers that a piece of an evaluation may hold at once
+GATHERED, MOST_GATHERED = 2**18, 64  # numbers, and steps, of the minibatches that are gathered at once
 SHORTEST_STREAM = 3  # tokens
 EVALUATED_OF_TRAINING = 2000  # tokens: enough for a curve to compare with
 
@@ -78,7 +79,8 @@ class Minibatches:
         self.streams = BitStreams(seeds, ["train/minibatch"], batch_size)
         self.examples, self.batch_size, self.device = examples, batch_size, device
         self.offsets = np.arange(len(seeds), dtype=np.int64)[:, None] * examples
-        self.first, self.rows = 0, torch.empty(0)
+        self.first = 0
+        self.rows: tuple[Tensor, ...] = ()
 
     def at(self, step: int) -> Tensor:
         """Rows of the stacked training split laid end to end (S × examples): (S × B,)."""
@@ -87,7 +89,7 @@ class Minibatches:
             high = words[:, :, 0, : self.batch_size] >> np.uint64(32)
             chosen = (high * np.uint64(self.examples)) >> np.uint64(32)
             rows = chosen.astype(np.int64) + self.offsets
-            self.rows = torch.from_numpy(rows.reshape(len(rows), -1)).to(self.device)
+            self.rows = torch.from_numpy(rows.reshape(len(rows), -1)).to(self.device).unbind()
         return self.rows[step - self.first]
 
 
@@ -104,14 +106,25 @@ class Examples:
         self.x_rows, self.y_rows = x.flatten(0, 1), y.flatten(0, 1)
         self.seeds, self.rows = len(splits), spec.train.batch_size
         self.minibatches = Minibatches(seeds, x.shape[1], self.rows, device)
+        step = self.seeds * self.rows * x[0, 0].numel()
+        self.ahead = max(1, min(MOST_GATHERED, GATHERED // step))
+        self.first, self.gathered = 0, list[Batch]()
         self.held = max(1, HELD // (self.seeds * spec.model.units(spec.data.task)))
 
     def batch(self, step: int) -> Batch:
         """Drawn with replacement."""
-        rows, size = self.minibatches.at(step), (self.seeds, self.rows)
-        x = self.x_rows.index_select(0, rows)
-        y = self.y_rows.index_select(0, rows)
-        return Batch(x=x.view(*size, *x.shape[1:]), y=y.view(*size, *y.shape[1:]))
+        if not self.first <= step < self.first + len(self.gathered):
+            self.first, self.gathered = step, self._gather(step)
+        return self.gathered[step - self.first]
+
+    def _gather(self, step: int) -> list[Batch]:
+        """Those of the steps from this one on: for small networks, gathering each alone takes a twentieth of a step."""
+        rows = torch.cat([self.minibatches.at(step + later) for later in range(self.ahead)])
+        x, y = (
+            values.index_select(0, rows).view(self.ahead, self.seeds, self.rows, *values.shape[1:]).unbind()
+            for values in (self.x_rows, self.y_rows)
+        )
+        return [Batch(x=one, y=other) for one, other in zip(x, y, strict=True)]
 
     def pieces(self, split: str) -> Iterator[Batch]:
         """As many examples at once as may be held."""

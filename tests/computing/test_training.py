@@ -121,7 +121,29 @@ def test_each_seed_draws_from_its_own_rows_whatever_runs_beside_it() -> None:
         assert torch.equal(rows[1], alone.at(step) + 10)
 
 
+def test_a_minibatch_is_the_same_wherever_gathering_begins() -> None:
+    whole, jumping = block().feed, block().feed
+    for step in (70, 3, 4, 200, 0, 70):
+        for batch in (whole.batch(step), jumping.batch(step)):
+            rows = whole.minibatches.at(step)
+            assert torch.equal(batch.x.flatten(0, 1), whole.x_rows[rows])
+            assert torch.equal(batch.y.flatten(), whole.y_rows[rows])
+        jumping.batch(step + 30)
+
+
 # Steps.
+
+
+@pytest.mark.parametrize("arm", examples())
+def test_the_gradients_of_a_step_are_those_of_the_sum_of_its_terms(arm: str) -> None:
+    training = block(arm=arm)
+    network = training.stacked.network(training.feed.batch(0))
+    draws, leaves = training.stacked.draws(network, "train"), training.stacked.leaves
+    terms = training.strategy.objective(network, draws, training.surrogate)
+    found = terms.gradients(leaves)
+    again = training.strategy.objective(network, draws, training.surrogate)
+    for one, other in zip(found, torch.autograd.grad(again.total, leaves), strict=True):
+        torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize(
