@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dropviz.losses.loss import Loss, OutputNumbers, counted_rows, shape_of
+from dropviz.losses.loss import Loss, OutputNumbers, combined, counted_rows, shape_of
 
 
 class CrossEntropy(Loss):
@@ -89,18 +89,11 @@ class CrossEntropy(Loss):
         differences[:, -1] = -1
         return differences
 
-    def trace(self, z: Tensor, jacobian: Tensor) -> Tensor:
-        """Σ_c p_c ‖J_c‖² − ‖Σ_c p_c J_c‖², over the differences to the last class."""
-        p = z.softmax(-1)[..., :-1]
-        squares = jacobian.square().sum(-1)
-        mean = p.unsqueeze(-2) @ jacobian
-        return (p * squares).sum(-1) - mean.square().sum((-1, -2))
-
-    def at_output(self, z: Tensor, weight: Tensor) -> Tensor:
-        """(p·A²)_j − (p·A)_j²: the variance of unit j's weights under the softmax."""
-        p = z.softmax(-1)
-        across = weight.transpose(-1, -2)
-        return p @ across.square() - (p @ across).square()
+    def curvature(self, z: Tensor, slopes: Tensor) -> Tensor:
+        """Σ_c p_c s_c² − (Σ_c p_c s_c)²: the variance of a unit's slopes under the softmax; what is left out has the slope 0."""
+        p = z.softmax(-1)[..., : slopes.shape[2]]
+        # s · s and not its square, whose derivative takes two more passes over all slopes
+        return combined(p, slopes * slopes) - combined(p, slopes).square()
 
     def sample(self, z: Tensor, draws: OutputNumbers) -> Tensor:
         """A label a row, drawn from the softmax."""

@@ -93,13 +93,15 @@ class Loss(ABC):
         """Combinations of the logits that carry all of H_out: (K, C)."""
         return torch.eye(outputs)
 
-    def trace(self, z: Tensor, jacobian: Tensor) -> Tensor:
-        """tr(Jᵀ H_out J) of each row from the Jacobian of ``directions`` (S, N, K, W): (S, N)."""
-        return (self.factor(z).transpose(-1, -2) @ jacobian).square().sum((-1, -2))
+    def curvature(self, z: Tensor, slopes: Tensor) -> Tensor:
+        """∂²ℓ/∂h_j² of each row and each unit j that moves the logits linearly: (sᵀ H_out s)_jj, (S, N, W).
 
-    def at_output(self, z: Tensor, weight: Tensor) -> Tensor:
-        """(A H_out Aᵀ)_jj of each row for a linear output z = hA + b with A (S, W, C): (S, N, W)."""
-        return (weight.unsqueeze(1) @ self.factor(z)).square().sum(-1)
+        Args:
+            z: Where H_out is taken.
+            slopes: How the logits, or ``directions`` of them, move with the units: (S, N, K, W), of size 1 along N where
+                all rows have the same, as before a linear output.
+        """
+        return (self.factor(z).transpose(-1, -2) @ slopes).square().sum(-2)
 
     def sample(self, z: Tensor, draws: OutputNumbers) -> Tensor:
         """Targets drawn from the model, whose squared gradient has the mean H_out (Fisher's identity).
@@ -110,6 +112,13 @@ class Loss(ABC):
         raise ValueError(
             f"The loss {self.name} has no labels to draw: choose another estimator than sampled_label."
         )
+
+
+def combined(weights: Tensor, slopes: Tensor) -> Tensor:
+    """Σ_k weights_k slopes_k of each row: (S, N, K) and (S, N or 1, K, W) → (S, N, W)."""
+    if slopes.shape[1] == 1:
+        return weights @ slopes.squeeze(1)
+    return (weights.unsqueeze(-2) @ slopes).squeeze(-2)
 
 
 def counted_rows(labels: Tensor, ignored: int) -> Tensor | None:

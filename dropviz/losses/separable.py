@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dropviz.losses.loss import IGNORED, Loss, OutputNumbers, shape_of
+from dropviz.losses.loss import IGNORED, Loss, OutputNumbers, combined, shape_of
 
 
 class Separable(Loss):
@@ -58,13 +58,9 @@ class Separable(Loss):
         """curvature_c t_c."""
         return self._root(z).square() * t
 
-    def trace(self, z: Tensor, jacobian: Tensor) -> Tensor:
-        """Σ_c curvature_c ‖J_c‖²."""
-        return (self._root(z).unsqueeze(-1) * jacobian).square().sum((-1, -2))
-
-    def at_output(self, z: Tensor, weight: Tensor) -> Tensor:
-        """Σ_c curvature_c A_jc²."""
-        return self._root(z).square() @ weight.transpose(-1, -2).square()
+    def curvature(self, z: Tensor, slopes: Tensor) -> Tensor:
+        """Σ_c curvature_c s_c²."""
+        return combined(self._root(z).square(), slopes * slopes)
 
     def _root(self, z: Tensor) -> Tensor:
         curvature = torch.as_tensor(self.log_curvature(z), dtype=z.dtype, device=z.device)

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from dropviz.models.examples import initial_values, only_examples
 from dropviz.models.mlp import Width
-from dropviz.models.model import Carried, Directions, Model, dropout_field
+from dropviz.models.model import Carried, Directions, Model, SiteJacobians, dropout_field
 from dropviz.streams import generator
 from dropviz.task import Task
 
@@ -87,7 +87,7 @@ class DeepLinear(Model):
 
     def jacobians(
         self, parameters: Mapping[str, Tensor], x: Tensor, directions: Directions
-    ) -> tuple[Tensor, dict[str, Tensor]] | None:
+    ) -> tuple[Tensor, SiteJacobians] | None:
         """J_kj = h_j (W_l W_l+1 …)_jk at layer l: what follows a unit is the same for every example."""
         weights, found = self._weights(parameters), {}
         h = [x.flatten(2)]
@@ -96,7 +96,7 @@ class DeepLinear(Model):
         slope = directions(weights[-1].shape[-1]).to(h[0]).expand(len(h[0]), -1, -1)
         for layer in range(len(weights) - 1, -1, -1):
             slope = slope @ weights[layer].transpose(1, 2)
-            found[f"hidden{layer}" if layer else "input"] = slope.unsqueeze(1) * h[layer].unsqueeze(2)
+            found[f"hidden{layer}" if layer else "input"] = (h[layer], slope.unsqueeze(1))
         z = parameters["bias"].baddbmm(h[-1], weights[-1])
         return z, {site: found[site] for site in self.sites()}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from dropviz.models.examples import initial_values, only_examples
-from dropviz.models.model import Carried, Directions, Model, dropout_field
+from dropviz.models.model import Carried, Directions, Model, SiteJacobians, dropout_field
 from dropviz.streams import generator
 from dropviz.task import Task
 
@@ -61,11 +61,11 @@ class Linear(Model):
 
     def jacobians(
         self, parameters: Mapping[str, Tensor], x: Tensor, directions: Directions
-    ) -> tuple[Tensor, dict[str, Tensor]] | None:
+    ) -> tuple[Tensor, SiteJacobians] | None:
         """J_kj = x_j W_jk."""
         h, weight = x.flatten(2), parameters["weight"]
         slope = directions(weight.shape[-1]).to(weight) @ weight.transpose(1, 2)
-        return parameters["bias"].baddbmm(h, weight), {"input": slope.unsqueeze(1) * h.unsqueeze(2)}
+        return parameters["bias"].baddbmm(h, weight), {"input": (h, slope.unsqueeze(1))}
 
     def output_layer(self, parameters: Mapping[str, Tensor]) -> tuple[str, Tensor] | None:
         """The features."""

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from dropviz.models.examples import HE_GAIN, Activation, activated, initial_values, only_examples, skipped
-from dropviz.models.model import Carried, Directions, Model, dropout_field
+from dropviz.models.model import Carried, Directions, Model, SiteJacobians, dropout_field
 from dropviz.models.normalization import normalized
 from dropviz.streams import generator
 from dropviz.task import Task
@@ -101,7 +101,7 @@ class Mlp(Model):
 
     def jacobians(
         self, parameters: Mapping[str, Tensor], x: Tensor, directions: Directions
-    ) -> tuple[Tensor, dict[str, Tensor]] | None:
+    ) -> tuple[Tensor, SiteJacobians] | None:
         """By the chain rule, layer by layer: one matrix product a layer instead of one backward pass a class.
 
         Only for ReLU, whose slope is a constant almost everywhere and so needs no second derivative, and plain layers.
@@ -109,27 +109,21 @@ class Mlp(Model):
         if self.activation != "relu" or self.norm != "none" or self.residual:
             return None
         depth = len(self.widths)
-        h, active = [x.flatten(2)], []
+        h = [x.flatten(2)]
         for layer in range(1, depth + 1):
-            a = parameters[f"bias{layer}"].baddbmm(h[-1], parameters[f"weight{layer}"])
-            h.append(a.relu())
-            active.append(a.detach() > 0)
+            h.append(parameters[f"bias{layer}"].baddbmm(h[-1], parameters[f"weight{layer}"]).relu())
         output = parameters[f"weight{depth + 1}"]
         z = parameters[f"bias{depth + 1}"].baddbmm(h[-1], output)
         # S seeds, N rows, K directions in the space of the logits, W units
-        slope_SKW = directions(output.shape[-1]).to(output) @ output.transpose(-1, -2)
-        slope = slope_SKW.unsqueeze(1)
-        found = {}
-        for layer in range(depth, -1, -1):
-            site = f"hidden{layer}" if layer else "input"
-            if site in self.sites():
-                found[site] = slope * h[layer].unsqueeze(2)
-            if layer:
-                slope = slope * active[layer - 1].unsqueeze(2)
-                flat = slope.flatten(1, 2) @ parameters[f"weight{layer}"].transpose(-1, -2)
-                slope = flat.unflatten(1, (x.shape[1], -1))
-                if not any(s in self.sites() for s in self._below(layer)):
-                    break
+        slopes = (directions(output.shape[-1]).to(output) @ output.transpose(-1, -2)).unsqueeze(1)
+        places = list(self.places())
+        lowest = places.index(self.sites()[0])
+        found = {places[depth]: (h[depth], slopes)}
+        for layer in range(depth, lowest, -1):
+            active = (h[layer].detach() > 0).to(z.dtype).unsqueeze(2)
+            below = (slopes * active).flatten(1, 2) @ parameters[f"weight{layer}"].transpose(-1, -2)
+            slopes = below.unflatten(1, (x.shape[1], -1))
+            found[places[layer - 1]] = (h[layer - 1], slopes)
         return z, {site: found[site] for site in self.sites()}
 
     def output_layer(self, parameters: Mapping[str, Tensor]) -> tuple[str, Tensor] | None:
@@ -137,7 +131,3 @@ class Mlp(Model):
         depth = len(self.widths)
         site = f"hidden{depth}"
         return (site, parameters[f"weight{depth + 1}"]) if site in self.sites() else None
-
-    @staticmethod
-    def _below(layer: int) -> list[str]:
-        return ["input", *(f"hidden{lower}" for lower in range(1, layer))]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 Directions = Callable[[int], "Tensor"]  # C → (K, C): combinations of the logits
+SiteJacobians = dict[str, tuple["Tensor", "Tensor"]]  # site → h (S, B, W) and slopes (S, B or 1, K, W)
 Carried = dict[str, "Tensor"]  # what a model takes from one segment of a text to the next, by name
 
 
@@ -94,7 +95,7 @@ class Model(Choices):
 
     def jacobians(
         self, parameters: Mapping[str, Tensor], x: Tensor, directions: Directions
-    ) -> tuple[Tensor, dict[str, Tensor]] | None:
+    ) -> tuple[Tensor, SiteJacobians] | None:
         """Logits and the Jacobian of every site by hand, or None where a model has no such shortcut.
 
         See ``regularizers.site_jacobians`` for the meaning; a shortcut must agree with it.

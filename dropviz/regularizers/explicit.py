@@ -145,7 +145,8 @@ def closed_share(network: Network, z: Tensor, watch: Watch, loss: Loss | None = 
     if last is None:
         return {}
     site, h, weight = last
-    penalty = (h.square() * (loss or network.loss).at_output(z, weight)).sum(-1)
+    slopes = weight.transpose(-1, -2).unsqueeze(1)
+    penalty = (h.square() * (loss or network.loss).curvature(z, slopes)).sum(-1)
     return {site: network.variances[site] / 2 * network.mean(penalty)}
 
 
@@ -174,7 +175,11 @@ def known_hessian(hessian: str) -> None:
 def site_jacobians(
     network: Network, loss: Loss | None = None, *, shortcut: bool = True
 ) -> tuple[Tensor, Jacobians]:
-    """Logits (S, B, C), and the Jacobian of the loss's ``directions`` of them at every site: (S, B, K, W), J_kj = h_j ∂z_k/∂h_j.
+    """Logits (S, B, C), and the Jacobian in ε of the loss's ``directions`` of them at every site.
+
+    J_kj = h_j s_kj comes as its factors: h (S, B, W) and the slopes s_kj = ∂z_k/∂h_j (S, B, K, W). All of J is seldom
+    needed: its passes over memory are most of the cost. Either factor may be of size 1 where it is the same for all: h
+    where the slopes are J itself, the slopes for all rows before a linear output.
 
     Exact and differentiable, for networks whose ε is by row. Cost: K backward passes, batched; less where the model has
     a way of its own.
@@ -187,11 +192,11 @@ def site_jacobians(
     z = network.forward(watch)
     outputs = directions(z.shape[-1]).to(z)[:, None, None].expand(-1, *z.shape)
     gradients = grad(z, list(watch.views.values()), outputs, create_graph=True, is_grads_batched=True)
-    jacobians = {
+    slopes = {
         site: watch.slope(site, gradient).permute(1, 2, 0, *range(3, gradient.ndim)).flatten(3)
         for site, gradient in zip(watch.views, gradients, strict=True)
     }
-    return z, jacobians
+    return z, {site: (z.new_ones(1, 1, 1), slope) for site, slope in slopes.items()}
 
 
 def exact_shares(
@@ -204,11 +209,12 @@ def exact_shares(
 ) -> Shares:
     """R_approx by site out of Jacobians that are at hand: site → (S,). Exact (section 4, eq. 5)."""
     known_hessian(hessian)
-    at = z.detach() if hessian == "constant" else z
-    return {
-        site: v / 2 * network.mean((loss or network.loss).trace(at, jacobians[site]))
-        for site, v in network.variances.items()
-    }
+    at, loss = z.detach() if hessian == "constant" else z, loss or network.loss
+    found = {}
+    for site, v in network.variances.items():
+        h, slopes = jacobians[site]
+        found[site] = v / 2 * network.mean((h.square() * loss.curvature(at, slopes)).sum(-1))
+    return found
 
 
 def exact_regularizer(network: Network, *, hessian: str = "differentiated") -> Tensor:

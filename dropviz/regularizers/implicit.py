@@ -8,6 +8,7 @@ from math import sqrt
 import torch
 from torch import Tensor
 
+from dropviz.losses.loss import combined
 from dropviz.masks import RandomNumbers, Watch
 from dropviz.regularizers.network import Jacobians, Network, slopes
 
@@ -42,7 +43,7 @@ def jacobian_noise(network: Network, z: Tensor, jacobians: Jacobians, draws: Ran
     signs = draws.signs()
     terms = []
     for site, v in network.variances.items():
-        jacobian, direction = jacobians[site], signs[site].flatten(2).unsqueeze(-1).to(z.dtype)
-        tangent = (jacobian @ direction).squeeze(-1)
-        terms.append(sqrt(v) * network.mean((gradient[..., : jacobian.shape[2]] * tangent).sum(-1)))
+        h, slopes = jacobians[site]
+        slope = h * combined(gradient[..., : slopes.shape[2]], slopes)  # of the loss, in ε
+        terms.append(sqrt(v) * network.mean((slope * signs[site].flatten(2)).sum(-1)))
     return torch.stack(terms).sum(0)

@@ -12,7 +12,9 @@ from torch.autograd import grad
 from dropviz.losses import Loss, cross_entropy
 from dropviz.masks import SiteBehaviour, Watch, keep_all
 
-Jacobians = Mapping[str, Tensor]
+Jacobians = Mapping[
+    str, tuple[Tensor, Tensor]
+]  # site → h and s with J_kj = h_j s_kj, see ``explicit.site_jacobians``
 
 
 @dataclass(kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -91,3 +92,8 @@ def factors(model: Model, task: Task, replicas: int = 1, seeds: int = 1) -> dict
         uniform = torch.rand(seeds, replicas, *shape, generator=random, dtype=torch.float64)
         found[site] = (uniform > 0.25).double() / 0.75
     return found
+
+
+def multiplied(jacobians: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+    """Every site's Jacobian in full, (S, B, K, W), from its units and slopes."""
+    return {site: h.unsqueeze(2) * slopes for site, (h, slopes) in jacobians.items()}

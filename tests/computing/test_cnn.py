@@ -20,7 +20,7 @@ from dropviz.models.normalization import groups_of
 from dropviz.regularizers import Network, site_jacobians, slopes
 from dropviz.task import Task, classification, regression
 from dropviz.training import Block
-from tests.computing.tasks import ROWS, TASKS, factors, inputs, mask_shapes, parameters
+from tests.computing.tasks import ROWS, TASKS, factors, inputs, mask_shapes, multiplied, parameters
 
 EVERYWHERE = ("input", "hidden", "channel", "head")
 IMAGES, SIGNALS = TASKS["images"], TASKS["signals"]
@@ -104,7 +104,7 @@ def test_the_slopes_at_all_sites_are_found_together_and_one_by_one(model: Cnn, t
     for k, direction in enumerate(cross_entropy.directions(task.outputs).double()):
         found = slopes(again, watch, direction.expand(again.shape))
         for site, slope in found.items():
-            torch.testing.assert_close(jacobians[site][:, :, k], slope.flatten(2))
+            torch.testing.assert_close(multiplied(jacobians)[site][:, :, k], slope.flatten(2))
     torch.testing.assert_close(again, z)
 
 

@@ -183,13 +183,15 @@ def test_the_product_is_that_of_the_output_hessian(loss: Loss, outputs: int) -> 
 
 @every_size
 @every_loss
-def test_the_trace_over_the_directions_is_the_full_trace(loss: Loss, outputs: int) -> None:
+def test_the_curvature_along_units_is_the_diagonal_of_the_full_product(loss: Loss, outputs: int) -> None:
     z = logits(outputs)
-    jacobian = torch.randn(2, 3, outputs, 4, generator=seeded(), dtype=torch.float64)
-    full = jacobian.transpose(-1, -2) @ output_hessians(loss, z) @ jacobian
-    expected = full.diagonal(dim1=-2, dim2=-1).sum(-1)
     directions = loss.directions(outputs).double()
-    torch.testing.assert_close(loss.trace(z, directions @ jacobian), expected)
+    for rows in (1, 3):  # 1: the same for all, as before a linear output
+        slopes = torch.randn(2, rows, outputs, 4, generator=seeded(), dtype=torch.float64)
+        full = slopes.transpose(-1, -2) @ output_hessians(loss, z) @ slopes
+        expected = full.diagonal(dim1=-2, dim2=-1)
+        torch.testing.assert_close(loss.curvature(z, slopes), expected)
+        torch.testing.assert_close(loss.curvature(z, directions @ slopes), expected)
 
 
 @every_size
@@ -198,15 +200,6 @@ def test_the_directions_carry_the_gradient_in_its_first_numbers(loss: Loss, outp
     z, y = logits(outputs), targets(loss, outputs)
     directions, gradient = loss.directions(outputs).double(), loss.gradient(z, y)
     torch.testing.assert_close(gradient[..., : len(directions)] @ directions, gradient)
-
-
-@every_size
-@every_loss
-def test_at_a_linear_output_the_diagonal_is_that_of_the_full_product(loss: Loss, outputs: int) -> None:
-    z = logits(outputs)
-    weight = torch.randn(2, 4, outputs, generator=seeded(), dtype=torch.float64)
-    full = weight.unsqueeze(1) @ output_hessians(loss, z) @ weight.unsqueeze(1).transpose(-1, -2)
-    torch.testing.assert_close(loss.at_output(z, weight), full.diagonal(dim1=-2, dim2=-1))
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)

@@ -16,12 +16,14 @@ from dropviz.regularizers import (
     exact_shares,
     explicit,
     explicit_shares,
+    jacobian_noise,
     monte_carlo,
     plain_loss,
     site_jacobians,
     surrogate_loss,
 )
 from tests import reference
+from tests.computing.tasks import multiplied
 from tests.computing.tiny import Tiny, assert_mean, gradients, tiny
 
 COPIES = 3000
@@ -148,14 +150,30 @@ def test_shortcut_jacobians_agree_with_backward_passes(dropout_at: tuple[str, ..
     net = tiny((2, 4, 3, 4), dropout_at=dropout_at, activation="relu", rows=3)
     network, _ = net.network(2)
     assert network.jacobians(network.loss.directions) is not None
-    for found, expected in zip(site_jacobians(network), site_jacobians(network, shortcut=False), strict=True):
-        torch.testing.assert_close(found, expected)
+    (z, found), (expected_z, expected) = site_jacobians(network), site_jacobians(network, shortcut=False)
+    torch.testing.assert_close(z, expected_z)
+    torch.testing.assert_close(multiplied(found), multiplied(expected))
+
+
+@pytest.mark.parametrize("dropout_at", SITES, ids="+".join)
+def test_shares_and_noise_from_a_shortcut_have_the_gradients_of_the_generic_path(
+    dropout_at: tuple[str, ...],
+) -> None:
+    net = tiny((2, 4, 3, 4), dropout_at=dropout_at, activation="relu", rows=3)
+    network, leaves = net.network(2)
+    found = []
+    for shortcut in (True, False):
+        z, jacobians = site_jacobians(network, shortcut=shortcut)
+        shares = exact_shares(network, z, jacobians)
+        terms = [*shares.values(), jacobian_noise(network, z, jacobians, net.draws(2))]
+        found.append([gradients(term, leaves) for term in terms])
+    torch.testing.assert_close(*found)
 
 
 def test_site_jacobians_are_differences_of_the_full_jacobian_in_mask_space() -> None:
     net = tiny(rows=3)
     _, jacobians = site_jacobians(net.network()[0])
-    found = torch.cat([jacobians[site] for site in net.model.sites()], dim=-1)[0]
+    found = torch.cat(list(multiplied(jacobians).values()), dim=-1)[0]
     full = torch.stack([reference.mask_jacobian(net.net, net.w, x) for x in net.x])
     torch.testing.assert_close(found, full[:, :-1] - full[:, -1:])
 
@@ -172,7 +190,7 @@ def test_a_skip_connection_does_not_leak_into_the_jacobian() -> None:
     )
     _, jacobians = site_jacobians(network)
     differences = (w2[0, :, :-1] - w2[0, :, -1:]).T
-    torch.testing.assert_close(jacobians["hidden"][0], h[0].unsqueeze(1) * differences)
+    torch.testing.assert_close(multiplied(jacobians)["hidden"][0], h[0].unsqueeze(1) * differences)
 
 
 # R_approx: estimators.
