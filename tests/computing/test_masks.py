@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from math import sqrt
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import kstest
@@ -37,7 +39,7 @@ def draws(
     return Draws(seeds, shapes, p, ahead=ahead)
 
 
-def masks_at(step: int, replicas: int = 1, **options: int | tuple[int, ...]) -> dict[str, Tensor]:
+def masks_at(step: int, replicas: int = 1, **options: float | tuple[int, ...]) -> dict[str, Tensor]:
     """The masks of one step, drawn on their own."""
     found = draws(ahead=1, **options)
     found.step = step
@@ -140,6 +142,18 @@ def test_a_seed_draws_the_same_masks_whatever_seeds_run_beside_it() -> None:
     alone, beside = masks_at(9, seeds=(4,)), masks_at(9, seeds=(1, 4, 2))
     for site in alone:
         assert torch.equal(beside[site][1:2], alone[site])
+
+
+@pytest.mark.parametrize("step", [0, 3, 1000])
+def test_a_mask_is_read_off_the_words_of_philox_at_its_address(step: int) -> None:
+    """Written out: a stored result means these very masks."""
+    digest = hashlib.blake2b(b"train/mask/hidden2/1", digest_size=8).digest()
+    counts = 4  # of four words with four lanes each, for 7 × 9 units
+    philox = np.random.Philox(key=(11, int.from_bytes(digest, "little")), counter=step * counts)
+    lanes = philox.random_raw(4 * counts).view(np.int16)[: 7 * 9].reshape(7, 9).astype(int) + LEVELS // 2
+    expected = np.where(lanes / LEVELS < 0.25, 0, 4 / 3)
+    found = masks_at(step, 2, seeds=(5, 11), p=0.25, rows=7, width=9)["hidden2"][1, 1]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_a_replica_draws_the_same_mask_at_every_count() -> None:
