@@ -25,6 +25,7 @@ NAMES = (
     "language",
     "recording",
     "stacked",
+    "arms",
     "curvature",
     "growth",
     "presets",

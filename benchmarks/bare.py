@@ -43,10 +43,14 @@ class BareLoop:
         """One step; returns the minibatch's loss."""
         rows = torch.randint(len(self.x), (self.batch_size,))
         self.optimizer.zero_grad()
-        loss = self.criterion(self.network(self.x[rows]), self.y[rows])
+        loss = self.objective(self.x[rows], self.y[rows])
         loss.backward()
         self.optimizer.step()
         return loss.detach()
+
+    def objective(self, x: Tensor, y: Tensor) -> Tensor:
+        """What a step differentiates."""
+        return self.criterion(self.network(x), y)
 
     def train(self, steps: int, evaluated: Collection[int]) -> list[float]:
         """Train, and evaluate at the given steps what ``training.Block`` does with statistics off.
