@@ -26,6 +26,7 @@ NAMES = (
     "recording",
     "stacked",
     "arms",
+    "together",
     "curvature",
     "growth",
     "presets",

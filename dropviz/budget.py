@@ -41,7 +41,10 @@ class Budget:
         return cls(**limits)
 
 
-MOST_SEEDS_TOGETHER = 16
+# See docs/decisions/0001-stacked-seeds.md, where these are measured.
+SEEDS_TOGETHER, MOST_SEEDS_TOGETHER = 16, 64
+CALLS_COST_MOST = 2**17  # up to so many numbers of all seeds, a step's calls cost more than its arithmetic
+CACHED = 2**22  # beyond, the caches of a processor do not hold them
 STATISTICS = 40  # times as many activations as a step: they come one after the other
 
 
@@ -69,17 +72,23 @@ def exact_passes(spec: ExperimentSpec) -> int:
 
 
 def seeds_together(spec: ExperimentSpec, arm: str) -> int:
-    """Seeds that one program may stack: so many that a step holds no more than one seed may, and 16 at most.
+    """Seeds that one program stacks: 16, more of a tiny network, fewer of one whose weights and activations are many.
 
     Seeds that stop early do so each at a step of its own, so they train one by one.
     """
     if spec.train.patience:
         return 1
-    most = activations(spec, arm)
-    if spec.data.task.kind == "language":
-        most = max(most, EVALUATION_STREAMS * spec.language.segment * spec.model.units(spec.data.task))
-    fit = Budget().activations // most
-    return max(1, min(MOST_SEEDS_TOGETHER, fit))
+    held = activations(spec, arm) + spec.model.parameter_count(spec.data.task)
+    wanted = min(MOST_SEEDS_TOGETHER, max(SEEDS_TOGETHER, CALLS_COST_MOST // held))
+    fit = min(CACHED // held, Budget().activations // _evaluated(spec))
+    return max(1, min(wanted, fit))
+
+
+def _evaluated(spec: ExperimentSpec) -> int:
+    """Numbers that evaluating one seed holds at once; of examples, so many at a time that they fit."""
+    if spec.data.task.kind != "language":
+        return 1
+    return EVALUATION_STREAMS * spec.language.segment * spec.model.units(spec.data.task)
 
 
 def check_data(spec: ExperimentSpec) -> None:

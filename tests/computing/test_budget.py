@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from dropviz.budget import Budget, activations, check_budget, seeds_together
+from dropviz.budget import (
+    CACHED,
+    CALLS_COST_MOST,
+    MOST_SEEDS_TOGETHER,
+    SEEDS_TOGETHER,
+    Budget,
+    activations,
+    check_budget,
+    seeds_together,
+)
 from dropviz.experiment import ExperimentSpec, SpecError, preset
 from dropviz.models import registry
 from tests.computing.tasks import fits
@@ -24,17 +33,51 @@ def test_every_model_counts_its_units(name: str) -> None:
         assert model.units(task) >= task.inputs + task.outputs
 
 
-@pytest.mark.parametrize("name", ["noisy-digits", "classroom"])
 @pytest.mark.parametrize("arm", ["none", "dropout-8+mask-noise"])
-def test_the_seeds_of_a_preset_are_stacked_sixteen_at_a_time(name: str, arm: str) -> None:
-    assert seeds_together(preset(name), arm) == 16
+def test_the_seeds_of_the_default_preset_are_stacked_sixteen_at_a_time(arm: str) -> None:
+    assert seeds_together(preset("noisy-digits"), arm) == 16
 
 
-def test_many_masks_of_a_large_minibatch_leave_room_for_fewer_seeds() -> None:
+def held(spec: ExperimentSpec, arm: str) -> int:
+    return activations(spec, arm) + spec.model.parameter_count(spec.data.task)
+
+
+def test_seeds_of_tiny_networks_are_stacked_by_the_dozen_until_arithmetic_costs_more_than_calls() -> None:
+    found = {}
+    for width in (4, 32, 64, 96, 128, 192, 512):
+        spec = preset("noisy-digits").with_settings(["data.name=two-moons", f"model.widths=[{width}]"])
+        found[seeds_together(spec, "none")] = held(spec, "none")
+    assert max(found) == MOST_SEEDS_TOGETHER
+    assert min(found) == SEEDS_TOGETHER
+    assert len(found) > 2
+    for seeds, numbers in found.items():
+        if seeds > SEEDS_TOGETHER:
+            assert seeds * numbers <= CALLS_COST_MOST
+
+
+def test_fewer_seeds_are_stacked_where_their_numbers_would_leave_the_cache() -> None:
+    found = set()
+    for k in (2, 8, 16, 32, 64):
+        spec = preset("noisy-digits").with_settings(["train.batch_size=64", "model.widths=[256,256]"])
+        seeds = seeds_together(spec, f"dropout-{k}")
+        assert seeds == 1 or seeds * held(spec, f"dropout-{k}") <= CACHED
+        found.add(seeds)
+    assert max(found) == SEEDS_TOGETHER
+    assert min(found) <= 2
+    assert len(found) > 2
+
+
+def test_weights_count_as_well_as_activations() -> None:
+    text = preset("markov-lstm")
+    assert 1 < seeds_together(text.with_settings(["model.layers=2"]), "none") < SEEDS_TOGETHER
+    wide = text.with_settings(["model.width=1024", "model.embedding=1024", "train.batch_size=1"])
+    assert activations(wide, "none") * 2 < CACHED < held(wide, "none") * 2
+    assert seeds_together(wide, "none") == 1
+
+
+def test_one_seed_always_fits() -> None:
     large = preset("noisy-digits").with_settings(["train.batch_size=512", "model.widths=[512,512]"])
-    one = activations(large, "dropout-32")
-    assert 1 < seeds_together(large, "dropout-32") < 16
-    assert seeds_together(large, "dropout-32") * one <= Budget().activations
+    assert held(large, "dropout-256") > CACHED
     assert seeds_together(large, "dropout-256") == 1
 
 

@@ -35,9 +35,9 @@ def test_only_the_missing_seeds_and_arms_are_computed(store: Store, spec: Experi
 
 
 def test_many_seeds_are_split_into_even_blocks(store: Store, spec: ExperimentSpec) -> None:
-    experiment = store.experiment(store.submit(spec.with_settings(["seeds=40"])))
-    assert [len(job.seeds) for job in experiment.jobs] == [13, 13, 14]
-    assert [seed for job in experiment.jobs for seed in job.seeds] == list(range(40))
+    experiment = store.experiment(store.submit(spec.with_settings(["seeds=130"])))
+    assert [len(job.seeds) for job in experiment.jobs] == [43, 43, 44]
+    assert [seed for job in experiment.jobs for seed in job.seeds] == list(range(130))
 
 
 def test_a_finished_result_is_joined_as_cached(store: Store, spec: ExperimentSpec) -> None:
