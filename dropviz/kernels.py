@@ -16,6 +16,14 @@ from torch import Tensor
 from torch.nn import functional
 
 
+def full_precision() -> None:
+    """Float32 is float32 on a GPU too, in this process: unless told, torch lets cuDNN's convolutions round to 10 bits (TF32)."""
+    torch.backends.cudnn.allow_tf32 = (
+        False  # the newer settings, by operation, do not go with ``set_flags`` below
+    )
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
 @contextmanager
 def plain_recurrent_kernels() -> Iterator[None]:
     """Recurrent layers by torch's own kernels: oneDNN's derive a derivative slowly, cuDNN's not at all."""

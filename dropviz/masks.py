@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from dropviz.losses import OutputNumbers
+from dropviz.philox import Words
 from dropviz.streams import MOST_STEPS, BitStreams
 
 LEVELS = 2**16  # a 16-bit fraction decides about a unit, so p is a multiple of 1/65,536
@@ -156,17 +157,22 @@ class Fractions:
     """
 
     def __init__(
-        self, seeds: Sequence[int], purposes: Sequence[str], shape: Sequence[int], *, ahead: int = MOST_STEPS
+        self,
+        seeds: Sequence[int],
+        purposes: Sequence[str],
+        shape: Sequence[int],
+        *,
+        device: str = "cpu",
+        ahead: int = MOST_STEPS,
     ) -> None:
         self.shape = tuple(shape)
         self.elements = int(np.prod(self.shape))
-        self.streams = BitStreams(seeds, purposes, -(-self.elements // 4), ahead=ahead)
+        self.words = Words(BitStreams(seeds, purposes, -(-self.elements // 4), ahead=ahead), device)
 
-    def buffer(self, step: int) -> tuple[int, np.ndarray]:
-        """The buffer that begins at ``step``: the step itself, and (steps, S, P, *shape) of uint16."""
-        first, words = self.streams.buffer(step)
-        lanes = words.view(np.int16)[..., : self.elements]
-        return first, lanes.reshape(*words.shape[:3], *self.shape)
+    def buffer(self, step: int) -> Tensor:
+        """Those of ``step`` and of the steps that follow, where ``Words`` are: (steps, S, P, *shape) of int16."""
+        words = self.words.buffer(step)
+        return words.view(torch.int16)[..., : self.elements].reshape(*words.shape[:3], *self.shape)
 
 
 class Stream:
@@ -180,8 +186,8 @@ class Stream:
     def at(self, step: int) -> Tensor:
         """The values of this step: (S, P, *shape)."""
         if not self.first <= step < self.first + len(self.values):
-            self.first, fractions = self.fractions.buffer(step)
-            self.values = self.convert(torch.from_numpy(fractions).to(self.device)).unbind()
+            converted = self.convert(self.fractions.buffer(step))
+            self.first, self.values = step, converted.to(self.device).unbind()
         return self.values[step - self.first]
 
 
@@ -330,6 +336,6 @@ class Draws:
         key = (name, count, shape)
         if key not in self._streams:
             purposes = [f"{self.purpose}/{name}/{replica}" for replica in range(count)]
-            fractions = Fractions(self.seeds, purposes, shape, ahead=self.ahead)
+            fractions = Fractions(self.seeds, purposes, shape, device=self.device, ahead=self.ahead)
             self._streams[key] = Stream(fractions, convert, self.device)
         return self._streams[key]

@@ -17,14 +17,23 @@ BUFFERED_WORDS = 2**17  # over all streams: long enough to hide the cost of a ca
 MOST_STEPS = 256
 
 
-def _philox(seed: int, purpose: str, count: int = 0) -> np.random.Philox:
-    digest = hashlib.blake2b(purpose.encode(), digest_size=8).digest()
-    return np.random.Philox(key=(seed, int.from_bytes(digest, "little")), counter=count)
+def key(seed: int, purpose: str) -> tuple[int, int]:
+    """Philox's key of an address: the seed and a hash of the purpose.
+
+    A hash from 2⁶³ on is rounded to 53 bits, as numpy does to it beside a smaller number; results rely on these numbers.
+    """
+    digest = int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest(), "little")
+    return seed, digest if digest < 2**63 else int(float(digest))
+
+
+def philox(key: tuple[int, int], count: int = 0) -> np.random.Philox:
+    """The stream of a key from a place on."""
+    return np.random.Philox(key=np.array(key, dtype=np.uint64), counter=count)
 
 
 def generator(seed: int, purpose: str) -> np.random.Generator:
     """A numpy generator for draws that are made once: splits, label noise, initial weights."""
-    return np.random.Generator(_philox(seed, purpose))
+    return np.random.Generator(philox(key(seed, purpose)))
 
 
 class BitStreams:
@@ -40,20 +49,20 @@ class BitStreams:
     def __init__(
         self, seeds: Sequence[int], purposes: Sequence[str], words: int, *, ahead: int = MOST_STEPS
     ) -> None:
-        self.addresses = [(seed, purpose) for seed in seeds for purpose in purposes]
+        self.keys = [key(seed, purpose) for seed in seeds for purpose in purposes]
         self.shape = (len(seeds), len(purposes))
         self.counts = -(-words // WORDS_PER_COUNT)
         self.words = self.counts * WORDS_PER_COUNT
-        self.steps = min(ahead, max(1, BUFFERED_WORDS // (self.words * len(self.addresses))))
+        self.steps = min(ahead, max(1, BUFFERED_WORDS // (self.words * len(self.keys))))
         self._next = -1
         self._streams: list[np.random.Philox] = []
 
     def buffer(self, step: int) -> tuple[int, np.ndarray]:
         """The words from ``step`` on, for as many steps as a buffer holds: (step, (steps, S, P, words))."""
         if step != self._next:
-            self._streams = [_philox(*address, step * self.counts) for address in self.addresses]
+            self._streams = [philox(each, step * self.counts) for each in self.keys]
         self._next = step + self.steps
-        drawn = np.empty((self.steps, len(self.addresses), self.words), dtype=np.uint64)
+        drawn = np.empty((self.steps, len(self.keys), self.words), dtype=np.uint64)
         for column, stream in enumerate(self._streams):
             drawn[:, column] = stream.random_raw(self.steps * self.words).reshape(self.steps, self.words)
         return step, drawn.reshape(self.steps, *self.shape, self.words)

@@ -77,9 +77,11 @@ def _train(
 ) -> Ending:
     import torch
 
+    from dropviz.kernels import full_precision
     from dropviz.training import Block, Diverged
 
     torch.set_num_threads(threads)
+    full_precision()
     _check_device(device)
     block = Block(ExperimentSpec.from_table(json.loads(claim.spec)), claim.arm, claim.seeds, device)
     series = Series(recorder, -1)

@@ -55,6 +55,7 @@ COMPUTING = (
     "kernels",
     "experiment",
     "streams",
+    "philox",
     "losses",
     "optimizers",
     "training",

@@ -83,9 +83,9 @@ class CrossEntropy(Loss):
         p = z.softmax(-1)
         return p * (t - (p * t).sum(-1, keepdim=True))
 
-    def directions(self, outputs: int) -> Tensor:
+    def directions(self, z: Tensor) -> Tensor:
         """The C − 1 differences to the last class: H_out has the constant vector in its null space."""
-        differences = torch.eye(outputs)[:-1]
+        differences = super().directions(z)[:-1]
         differences[:, -1] = -1
         return differences
 

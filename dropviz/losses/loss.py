@@ -89,9 +89,9 @@ class Loss(ABC):
         factor = self.factor(z)
         return (factor @ (factor.transpose(-1, -2) @ t.unsqueeze(-1))).squeeze(-1)
 
-    def directions(self, outputs: int) -> Tensor:
-        """Combinations of the logits that carry all of H_out: (K, C)."""
-        return torch.eye(outputs)
+    def directions(self, z: Tensor) -> Tensor:
+        """Combinations of logits z (…, C) that carry all of H_out: (K, C), of their type and device."""
+        return torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)
 
     def curvature(self, z: Tensor, slopes: Tensor) -> Tensor:
         """∂²ℓ/∂h_j² of each row and each unit j that moves the logits linearly: (sᵀ H_out s)_jj, (S, N, W).

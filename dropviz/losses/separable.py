@@ -63,7 +63,8 @@ class Separable(Loss):
         return combined(self._root(z).square(), slopes * slopes)
 
     def _root(self, z: Tensor) -> Tensor:
-        curvature = torch.as_tensor(self.log_curvature(z), dtype=z.dtype, device=z.device)
+        curvature = self.log_curvature(z)
+        curvature = curvature if isinstance(curvature, Tensor) else z.new_full((), curvature)
         return (0.5 * curvature).exp().expand_as(z)
 
 

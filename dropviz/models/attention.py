@@ -17,7 +17,9 @@ def sinusoids(positions: Tensor, width: int) -> Tensor:
     """The sines, then the cosines of positions (T,) at frequencies from 1 to almost 1/10,000: (T, width), of their type."""
     import torch
 
-    frequencies = LONGEST ** -(torch.arange(0, width, 2).to(positions) / width)
+    frequencies = LONGEST ** -(
+        torch.arange(0, width, 2, dtype=positions.dtype, device=positions.device) / width
+    )
     angles = positions.unsqueeze(-1) * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :width]
 

@@ -93,7 +93,7 @@ class DeepLinear(Model):
         h = [x.flatten(2)]
         for weight in weights[:-1]:
             h.append(h[-1] @ weight)
-        slope = directions(weights[-1].shape[-1]).to(h[0]).expand(len(h[0]), -1, -1)
+        slope = directions(weights[-1]).expand(len(h[0]), -1, -1)
         for layer in range(len(weights) - 1, -1, -1):
             slope = slope @ weights[layer].transpose(1, 2)
             found[f"hidden{layer}" if layer else "input"] = (h[layer], slope.unsqueeze(1))

@@ -64,7 +64,7 @@ class Linear(Model):
     ) -> tuple[Tensor, SiteJacobians] | None:
         """J_kj = x_j W_jk."""
         h, weight = x.flatten(2), parameters["weight"]
-        slope = directions(weight.shape[-1]).to(weight) @ weight.transpose(1, 2)
+        slope = directions(weight) @ weight.transpose(1, 2)
         return parameters["bias"].baddbmm(h, weight), {"input": (h, slope.unsqueeze(1))}
 
     def output_layer(self, parameters: Mapping[str, Tensor]) -> tuple[str, Tensor] | None:

@@ -115,7 +115,7 @@ class Mlp(Model):
         output = parameters[f"weight{depth + 1}"]
         z = parameters[f"bias{depth + 1}"].baddbmm(h[-1], output)
         # S seeds, N rows, K directions in the space of the logits, W units
-        slopes = (directions(output.shape[-1]).to(output) @ output.transpose(-1, -2)).unsqueeze(1)
+        slopes = (directions(output) @ output.transpose(-1, -2)).unsqueeze(1)
         places = list(self.places())
         lowest = places.index(self.sites()[0])
         found = {places[depth]: (h[depth], slopes)}

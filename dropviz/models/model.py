@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dropviz.masks import SiteBehaviour
 
 
-Directions = Callable[[int], "Tensor"]  # C → (K, C): combinations of the logits
+Directions = Callable[["Tensor"], "Tensor"]  # (…, C) → (K, C): combinations of logits like these
 SiteJacobians = dict[str, tuple["Tensor", "Tensor"]]  # site → h (S, B, W) and slopes (S, B or 1, K, W)
 Carried = dict[str, "Tensor"]  # what a model takes from one segment of a text to the next, by name
 

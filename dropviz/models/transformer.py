@@ -177,7 +177,7 @@ class Transformer(Model):
 
         h = sqrt(self.width) * embedded(parameters, x, dropout)
         if not self.relative:
-            h = h + sinusoids(torch.arange(x.shape[2]).to(h), self.width)
+            h = h + sinusoids(torch.arange(x.shape[2], dtype=h.dtype, device=h.device), self.width)
         h = dropout(h, "input")
         for layer in range(1, self.layers + 1):
             own = {name: parameters[f"{name}{layer}"] for name in self._layer_shapes()}
@@ -223,7 +223,7 @@ class Transformer(Model):
 
         if not self.relative:
             return biased("query_bias") @ key.transpose(3, 4)
-        distances = torch.arange(key.shape[3] - 1, -1, -1).to(key)
+        distances = torch.arange(key.shape[3] - 1, -1, -1, dtype=key.dtype, device=key.device)
         waves = sinusoids(distances, self.width).expand(len(key), -1, -1)
         far = in_heads(affine(waves, own["distance_weight"]), self.heads).unsqueeze(1)
         content = biased("content_bias") @ key.transpose(3, 4)

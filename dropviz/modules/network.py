@@ -99,7 +99,7 @@ class ModuleNetwork(Network):
         self.y, self.variances = torch.zeros(1, 0, dtype=torch.long), {}
         self.loss, self.watch, self.by_row = read_loss(loss), SharedWatch, False
 
-    def passes(self, z: Tensor, watch: Watch) -> Tensor:
+    def passes(self, z: Tensor, watch: Watch) -> tuple[Tensor, int]:
         """See ``sharing.passes``."""
         return passes(self._positions(z.device), z, watch)
 

@@ -14,8 +14,10 @@ from dropviz.masks import Watch
 DIGIT = 16  # blocks of rows that one pass tells apart
 
 
-def passes(axes: Sequence[Tensor], z: Tensor, watch: Watch) -> Tensor:
+def passes(axes: Sequence[Tensor], z: Tensor, watch: Watch) -> tuple[Tensor, int]:
     """In which pass each row can be differentiated, so that no coordinate of ε acts on two rows of a pass: from 0, (N,).
+
+    And how many passes there are.
 
     Found out, not assumed. Let the rows fall into blocks: each row by itself, or all that stand at one place of an axis of
     the logits (an example's, whichever axis that is). Scaling the blocks by numbers of their own scales the derivative in a
@@ -29,14 +31,13 @@ def passes(axes: Sequence[Tensor], z: Tensor, watch: Watch) -> Tensor:
     """
     rows = torch.arange(z.shape[1], device=z.device)
     if _acts_within(z, watch, rows):
-        return torch.zeros_like(rows)
+        return torch.zeros_like(rows), 1
     for block in axes if len(axes) > 1 else []:
         if _acts_within(z, watch, block):
             seen: dict[int, count[int]] = {}
-            return torch.tensor(
-                [next(seen.setdefault(of, count())) for of in block.tolist()], device=z.device
-            )
-    return rows
+            place = [next(seen.setdefault(of, count())) for of in block.tolist()]
+            return torch.tensor(place, device=z.device), max(place) + 1
+    return rows, len(rows)
 
 
 def _acts_within(z: Tensor, watch: Watch, block: Tensor) -> bool:

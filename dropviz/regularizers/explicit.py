@@ -88,9 +88,11 @@ class _FromWatch:
     def exact(self) -> Shares:
         """Σ_k ½ v ‖∂(F_kᵀz)/∂ε‖² over the columns of F, and over passes where rows share coordinates of ε."""
         passes = self.network.passes
-        place = torch.zeros(self.z.shape[1:2]) if passes is None else passes(self.z, self.watch)
+        place, count = (
+            (self.z.new_zeros(self.z.shape[1]), 1) if passes is None else passes(self.z, self.watch)
+        )
         parts: list[Shares] = []
-        for step in range(int(place.max()) + 1):
+        for step in range(count):
             there = (place == step).to(self.z)[:, None]
             parts += [self._squares(column * there) for column in self.loss.columns(self.at)]
         return {site: torch.stack([part[site] for part in parts]).sum(0) for site in self.network.variances}
@@ -190,7 +192,7 @@ def site_jacobians(
         return found
     watch = network.watch()
     z = network.forward(watch)
-    outputs = directions(z.shape[-1]).to(z)[:, None, None].expand(-1, *z.shape)
+    outputs = directions(z)[:, None, None].expand(-1, *z.shape)
     gradients = grad(z, list(watch.views.values()), outputs, create_graph=True, is_grads_batched=True)
     slopes = {
         site: watch.slope(site, gradient).permute(1, 2, 0, *range(3, gradient.ndim)).flatten(3)

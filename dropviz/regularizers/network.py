@@ -29,7 +29,8 @@ class Network:
         weights: Of the rows in a mean (S, B), summing to 1; None where all count alike.
         watch: Makes the behaviour that ε is differentiated through.
         by_row: Whether every coordinate of ε acts on one row alone, its own: true of the stacked models.
-        passes: Where not: in which pass each row can be differentiated, so that no coordinate acts on two rows of it.
+        passes: Where not: in which pass each row can be differentiated, so that no coordinate acts on two rows of it, and
+            how many passes there are.
         jacobians: Logits and site Jacobians from ``Loss.directions``, computed faster than by
             ``explicit.site_jacobians``, where a model can.
         output: The site whose units go straight into a linear output z = hA + b, with h (S, B, W) and A (S, W, C); None
@@ -45,8 +46,10 @@ class Network:
     weights: Tensor | None = None
     watch: Callable[[], Watch] = Watch
     by_row: bool = True
-    passes: Callable[[Tensor, Watch], Tensor] | None = None
-    jacobians: Callable[[Callable[[int], Tensor]], tuple[Tensor, Jacobians] | None] = lambda directions: None
+    passes: Callable[[Tensor, Watch], tuple[Tensor, int]] | None = None
+    jacobians: Callable[[Callable[[Tensor], Tensor]], tuple[Tensor, Jacobians] | None] = lambda directions: (
+        None
+    )
     output: Callable[[Watch], tuple[str, Tensor, Tensor] | None] = lambda watch: None
     parameters: Sequence[Tensor] = ()
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dropviz.datasets import Splits, Text
 from dropviz.experiment import EVALUATION_STREAMS, ExperimentSpec
+from dropviz.philox import Words, upper
 from dropviz.streams import BitStreams, generator
 
 HELD = 2**24  # numbers that a piece of an evaluation may hold at once
@@ -76,20 +77,18 @@ class Minibatches:
     """Row numbers drawn uniformly with replacement, an independent stream a seed: (S, B) at every step."""
 
     def __init__(self, seeds: Sequence[int], examples: int, batch_size: int, device: str) -> None:
-        self.streams = BitStreams(seeds, ["train/minibatch"], batch_size)
+        self.words = Words(BitStreams(seeds, ["train/minibatch"], batch_size), device)
         self.examples, self.batch_size, self.device = examples, batch_size, device
-        self.offsets = np.arange(len(seeds), dtype=np.int64)[:, None] * examples
+        self.offsets = torch.arange(len(seeds), device=self.words.device)[:, None] * examples
         self.first = 0
         self.rows: tuple[Tensor, ...] = ()
 
     def at(self, step: int) -> Tensor:
         """Rows of the stacked training split laid end to end (S × examples): (S × B,)."""
         if not self.first <= step < self.first + len(self.rows):
-            self.first, words = self.streams.buffer(step)
-            high = words[:, :, 0, : self.batch_size] >> np.uint64(32)
-            chosen = (high * np.uint64(self.examples)) >> np.uint64(32)
-            rows = chosen.astype(np.int64) + self.offsets
-            self.rows = torch.from_numpy(rows.reshape(len(rows), -1)).to(self.device).unbind()
+            high = upper(self.words.buffer(step)[:, :, 0, : self.batch_size])
+            rows = ((high * self.examples) >> 32) + self.offsets
+            self.first, self.rows = step, rows.flatten(1).to(self.device).unbind()
         return self.rows[step - self.first]
 
 
@@ -220,7 +219,7 @@ class Segments:
 
     def _tensors(self, tokens: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
         """Inputs (S, B, T) and the tokens that follow them (S, B·T), out of (B, T + 1) a seed."""
-        numbers = torch.from_numpy(np.stack(tokens).astype(np.int64)).to(self.device)
+        numbers = torch.from_numpy(np.stack(tokens).astype(np.int64)).to(self.device, non_blocking=True)
         return numbers[..., :-1], numbers[..., 1:].flatten(1)
 
 

@@ -144,9 +144,9 @@ class StackedModel:
             ahead=ahead,
         )
 
-    def _passes(self, batch: Batch) -> Tensor:
+    def _passes(self, batch: Batch) -> tuple[Tensor, int]:
         """Rows that share ε: those of a stream, and where weights drop all of the minibatch."""
         streams, length = batch.x.shape[1:]
         if self._weights:
-            return torch.arange(streams * length, device=self.device)
-        return torch.arange(length, device=self.device).repeat(streams)
+            return torch.arange(streams * length, device=self.device), streams * length
+        return torch.arange(length, device=self.device).repeat(streams), length

@@ -101,7 +101,7 @@ def test_the_slopes_at_all_sites_are_found_together_and_one_by_one(model: Cnn, t
         z, jacobians = site_jacobians(network)
     watch = network.watch()
     again = network.forward(watch)
-    for k, direction in enumerate(cross_entropy.directions(task.outputs).double()):
+    for k, direction in enumerate(cross_entropy.directions(z)):
         found = slopes(again, watch, direction.expand(again.shape))
         for site, slope in found.items():
             torch.testing.assert_close(multiplied(jacobians)[site][:, :, k], slope.flatten(2))

@@ -18,7 +18,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 from torch.overrides import TorchFunctionMode
 
-from dropviz.kernels import WRITTEN_OUT
+from dropviz.kernels import WRITTEN_OUT, full_precision, plain_recurrent_kernels
 from dropviz.sites import SiteMode
 from tests.computing.foreign import Net
 from tests.computing.twin import seeded
@@ -281,3 +281,14 @@ def test_equal_numbers_have_finite_derivatives() -> None:
     found = gradient_of(under_mode(nn.LayerNorm(4).double()))(x)[0]
     second = grad(found.square().sum() + found.sum(), x)[0]
     assert bool(found.isfinite().all() & second.isfinite().all())
+
+
+def test_no_float32_is_rounded_to_tf32_and_kernels_can_still_be_chosen() -> None:
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    try:
+        full_precision()
+        with plain_recurrent_kernels():
+            assert not torch.backends.cudnn.allow_tf32
+            assert not torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before

@@ -185,7 +185,7 @@ def test_the_product_is_that_of_the_output_hessian(loss: Loss, outputs: int) -> 
 @every_loss
 def test_the_curvature_along_units_is_the_diagonal_of_the_full_product(loss: Loss, outputs: int) -> None:
     z = logits(outputs)
-    directions = loss.directions(outputs).double()
+    directions = loss.directions(z)
     for rows in (1, 3):  # 1: the same for all, as before a linear output
         slopes = torch.randn(2, rows, outputs, 4, generator=seeded(), dtype=torch.float64)
         full = slopes.transpose(-1, -2) @ output_hessians(loss, z) @ slopes
@@ -198,7 +198,7 @@ def test_the_curvature_along_units_is_the_diagonal_of_the_full_product(loss: Los
 @every_loss
 def test_the_directions_carry_the_gradient_in_its_first_numbers(loss: Loss, outputs: int) -> None:
     z, y = logits(outputs), targets(loss, outputs)
-    directions, gradient = loss.directions(outputs).double(), loss.gradient(z, y)
+    directions, gradient = loss.directions(z), loss.gradient(z, y)
     torch.testing.assert_close(gradient[..., : len(directions)] @ directions, gradient)
 
 

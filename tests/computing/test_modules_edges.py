@@ -175,5 +175,6 @@ def test_a_mask_that_all_of_very_many_rows_share_is_not_taken_for_masks_of_their
         x = torch.randn(20_000, 1).abs()
         asked = ModuleNetwork(model, x)
         watch = asked.watch()
-        place = asked.passes(asked.forward(watch), watch)
+        place, count = asked.passes(asked.forward(watch), watch)
+        assert count == 20_000
         assert place.tolist() == list(range(20_000))
