@@ -36,6 +36,8 @@ NAMES = (
     "cockpit",
     "playground",
 )
+TARGETS = ("stacked", "arms", "surrogates", "recording", "curvature", "growth", "peers", "playground")
+ALL_TARGETS = "targets"
 PACKAGES = ("torch", "numpy", "SQLAlchemy", "streamlit")
 
 
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     heading = _heading()
     found: dict[str, list[Row]] = {}
-    for name in options.names or NAMES:
+    for name in _asked(options.names):
         say(f"{name} …")
         started = time.perf_counter()
         found[name] = import_module(f"benchmarks.{name}").measure(quick=options.quick)
@@ -64,14 +66,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", type=_name, metavar="NAME", help=f"one of {', '.join(NAMES)}; by default all"
+        "names",
+        nargs="*",
+        type=_name,
+        metavar="NAME",
+        help=f"one of {', '.join(NAMES)}, or targets; by default all",
     )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter repetitions: a rough look")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     return parser.parse_args(arguments)
 
 
+def _asked(names: Sequence[str]) -> list[str]:
+    """``targets`` stands for the benchmarks of training and curvature that a target is set for, and the peers beside them."""
+    if not names:
+        return list(NAMES)
+    return [one for name in names for one in (TARGETS if name == ALL_TARGETS else (name,))]
+
+
 def _name(text: str) -> str:
+    if text == ALL_TARGETS:
+        return text
     name = text.replace("-", "_")
     if name not in NAMES:
         raise argparse.ArgumentTypeError(f"{text!r} is no benchmark: choose from {', '.join(NAMES)}")
