@@ -56,7 +56,8 @@ def test_the_law_of_masks_holds_between_its_parts() -> None:
     noise = reference.noise_covariance(net.net, net.w, net.x, net.y, net.p).trace()
     found = of_tiny(tier="refresh")
     for k in (1, 2, 4, 8):
-        assert_mean(found[f"law/k{k}"], drop.square().sum() + noise / k)
+        for name in (f"law/k{k}", f"law/predicted{k}"):
+            assert_mean(found[name], drop.square().sum() + noise / k)
 
 
 def test_the_slice_is_the_loss_along_the_two_sharpest_directions() -> None:
