@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, delete, insert, select, update
 
 from dropviz.store.leases import orders
-from dropviz.store.records import Orders, Point, SnapshotRow
+from dropviz.store.records import Orders, Point, SnapshotName, SnapshotRow
 from dropviz.store.schema import arrays, jobs, points
 
 
@@ -99,9 +99,20 @@ def after(connection: Connection, job_id: int, cursor: int) -> list[Point]:
     ]
 
 
-def newest_array(connection: Connection, job_id: int, name: str) -> SnapshotRow | None:
-    """The newest array of this name, if there is one."""
+def array_names(connection: Connection, job_id: int, cursor: int) -> list[SnapshotName]:
+    """Which arrays there are past a cursor, in the order in which they were made."""
+    query = select(arrays.c.seq, arrays.c.step, arrays.c.name)
+    query = query.where(arrays.c.job_id == job_id, arrays.c.seq > cursor).order_by(arrays.c.seq)
+    return [SnapshotName(seq=row.seq, step=row.step, name=row.name) for row in connection.execute(query)]
+
+
+def newest_array(
+    connection: Connection, job_id: int, name: str, step: int | None = None
+) -> SnapshotRow | None:
+    """The newest array of this name, of this step where one is given, if there is one."""
     query = select(arrays).where(arrays.c.job_id == job_id, arrays.c.name == name)
+    if step is not None:
+        query = query.where(arrays.c.step == step)
     row = connection.execute(query.order_by(arrays.c.seq.desc()).limit(1)).first()
     if row is None:
         return None

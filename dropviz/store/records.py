@@ -110,6 +110,15 @@ class Point:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SnapshotName:
+    """That there is an array at a step, without its numbers."""
+
+    seq: int
+    step: int
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SnapshotRow:
     """One array at one step, such as a decision surface."""
 

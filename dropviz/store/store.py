@@ -21,6 +21,7 @@ from dropviz.store.records import (
     Orders,
     Outcome,
     Point,
+    SnapshotName,
     SnapshotRow,
     Worker,
 )
@@ -122,6 +123,16 @@ class Store:
         """The newest array of this name, if there is one."""
         with self.database.read() as connection:
             return points.newest_array(connection, job_id, name)
+
+    def snapshot_at(self, job_id: int, name: str, step: int) -> SnapshotRow | None:
+        """The array of this name at this step, if there is one."""
+        with self.database.read() as connection:
+            return points.newest_array(connection, job_id, name, step)
+
+    def snapshot_names(self, job_id: int, after: int = -1) -> list[SnapshotName]:
+        """Which arrays a job has past a cursor; start over when the job's epoch has grown."""
+        with self.database.read() as connection:
+            return points.array_names(connection, job_id, after)
 
     def queue_position(self, view_id: str) -> int:
         """How many jobs come before this experiment's first one; 0 when it runs or is next."""

@@ -97,6 +97,22 @@ def test_the_newest_array_of_a_name_is_read(store: Store, claim: Claim) -> None:
     assert store.snapshot(claim.job_id, "spectrum") is None
 
 
+def test_an_array_is_found_by_its_step_and_names_come_without_numbers(store: Store, claim: Claim) -> None:
+    rows = [
+        SnapshotRow(seq=i, step=step, name=name, array=np.full((1, 2), i, np.float32))
+        for i, (step, name) in enumerate([(0, "surface"), (0, "slice/loss"), (9, "surface")])
+    ]
+    store.append(claim.job_id, claim.attempt, rows)
+    found = store.snapshot_at(claim.job_id, "surface", 0)
+    assert found is not None
+    assert (found.seq, found.step, found.array.tolist()) == (0, 0, [[0.0, 0.0]])
+    assert store.snapshot_at(claim.job_id, "surface", 5) is None
+    assert [(one.step, one.name) for one in store.snapshot_names(claim.job_id)] == [
+        (row.step, row.name) for row in rows
+    ]
+    assert [one.seq for one in store.snapshot_names(claim.job_id, after=1)] == [2]
+
+
 def test_a_third_death_is_a_failure_with_its_reason(store: Store, claim: Claim) -> None:
     for attempt in (1, 2, 3):
         assert store.finish(claim.job_id, attempt, "crashed", error="It died")
