@@ -4,16 +4,24 @@ The live board in the browser (``web/live_board``) fills them. Drawing only: not
 store or imports streamlit.
 """
 
-from dropviz.charts.chart import Chart, Subject
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+from dropviz.charts.chart import Chart, Page, Subject
 from dropviz.charts.style import ArmStyle, arm_style, template
 from dropviz.registry import modules_of
 
-__all__ = ["ArmStyle", "Chart", "Subject", "arm_style", "charts", "template"]
+__all__ = ["ArmStyle", "Chart", "Page", "Subject", "arm_style", "charts", "reads", "template"]
 
 
-def charts() -> list[Chart]:
-    """Every chart: the ``chart`` of each module of this folder, in reading order."""
-    found = [
-        module.chart for module in modules_of(__name__) if isinstance(getattr(module, "chart", None), Chart)
-    ]
-    return sorted(found, key=lambda chart: chart.place)
+def charts(page: Page | None = None) -> list[Chart]:
+    """Every chart of a page, or of all: the ``chart`` of each module of this folder, in reading order."""
+    modules = modules_of(__name__)
+    found = [module.chart for module in modules if isinstance(getattr(module, "chart", None), Chart)]
+    return sorted((chart for chart in found if page in (None, chart.page)), key=lambda chart: chart.place)
+
+
+@lru_cache(maxsize=4096)
+def reads(page: Page, metric: str) -> bool:
+    """Whether any chart of this page reads this metric."""
+    return any(fnmatchcase(metric, pattern) for chart in charts(page) for pattern in chart.metrics)

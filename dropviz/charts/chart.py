@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import plotly.graph_objects as go
 
@@ -15,6 +16,7 @@ from dropviz.strategies import largest_k
 from dropviz.task import Task
 
 MOST_EXAMPLES = 300  # more would hide the picture below
+Page = Literal["lab", "curvature"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,10 @@ class Subject:
         tokens: Of a text: its vocabulary and how it is cut, in words.
         clips: Whether gradients are clipped.
         examples: (x₁, x₂, class) of a planar set's training examples of the first seed, at most ``MOST_EXAMPLES``.
+        probe: Training examples, or tokens, that statistics are measured on.
+        parameters: Of one network.
+        statistics: Whether live statistics are measured at all.
+        refreshes: How many refreshes of the whole curvature the experiment asks for.
     """
 
     arms: tuple[str, ...]
@@ -44,6 +50,10 @@ class Subject:
     tokens: str = ""
     clips: bool = False
     examples: tuple[tuple[float, float, int], ...] = ()
+    probe: int = 64
+    parameters: int = 1000
+    statistics: bool = True
+    refreshes: int = 0
 
     @classmethod
     @lru_cache(maxsize=128)
@@ -61,6 +71,10 @@ class Subject:
             tokens=spec.data.tokens_described() if task.kind == "language" else "",
             clips=spec.train.clip > 0,
             examples=_examples(spec) if spec.data.planar else (),
+            probe=_probe(spec),
+            parameters=spec.model.parameter_count(task),
+            statistics=spec.observe.statistics != 0,
+            refreshes=spec.observe.refreshes,
         )
 
     @property
@@ -74,10 +88,27 @@ class Subject:
         return f"Held-out {'text' if self.task.kind == 'language' else 'examples'}, dropout off"
 
     @property
+    def measured(self) -> str:
+        """What statistics are of."""
+        unit = "tokens" if self.task.kind == "language" else "examples"
+        return f"Loss at ε = 0 on a fixed probe of {self.probe:,} training {unit}"
+
+    def intervals(self, of_few: str, what: str = "bands") -> str:
+        """What the bands or error bars of a chart show: an interval over seeds, and of a few seeds the estimate's own error."""
+        return f"{what}: {of_few if self.seeds < FEWEST_SEEDS else '95 % t interval'}"
+
+    @property
     def band(self) -> str:
         """What the shaded bands show."""
         seeds = "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
         return f"{seeds}: anecdote" if self.seeds < FEWEST_SEEDS else f"95 % t interval, {seeds}"
+
+
+def _probe(spec: ExperimentSpec) -> int:
+    """As many examples as there are at most; of a text, whole segments."""
+    if spec.data.task.kind == "language":
+        return -(-spec.observe.probe // spec.language.segment) * spec.language.segment
+    return min(spec.observe.probe, getattr(spec.data, "train_size", spec.observe.probe))
 
 
 def _examples(spec: ExperimentSpec) -> tuple[tuple[float, float, int], ...]:
@@ -97,10 +128,15 @@ class Chart:
         title: Heading above the chart.
         subtitle: What is drawn and how to read it, for this subject.
         figure: The empty figure for this subject.
-        metrics: The metrics that it reads.
+        metrics: The metrics that it reads; ``*`` stands for any name of a layer or site.
         log: Whether its y axis starts out logarithmic; None where a scale makes no sense.
         wide: Whether it takes the whole width.
         shown: Whether it has anything to show for this subject.
+        page: The page that it belongs to.
+        fold: The heading of the folded group that it lies in, if any.
+        at_step: Whether it shows one step, which the page's scrubber chooses.
+        one_arm: Whether it shows one arm, which the page's menu chooses.
+        refreshed: Whether it waits for a refresh of the whole curvature.
     """
 
     name: str
@@ -112,3 +148,8 @@ class Chart:
     log: bool | None = False
     wide: bool = False
     shown: Callable[[Subject], bool] = lambda subject: True
+    page: Page = "lab"
+    fold: str = ""
+    at_step: bool = False
+    one_arm: bool = False
+    refreshed: bool = False

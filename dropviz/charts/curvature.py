@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from dropviz.analysis import FEWEST_SEEDS
 from dropviz.charts.chart import Chart, Subject
-from dropviz.charts.traces import TALL, curves, over_steps, value_axis
+from dropviz.charts.traces import curves, over_steps, two_panels
 
 
 def _figure(subject: Subject) -> go.Figure:
@@ -15,15 +15,7 @@ def _figure(subject: Subject) -> go.Figure:
     for curve in top:
         curve.showlegend = False
     figure = over_steps([*trace, *top], subject, y="Hessian trace", log=True)
-    figure.update_layout(
-        yaxis={"domain": [0.55, 1], "nticks": 4},
-        yaxis2={"domain": [0, 0.45], "anchor": "x", "title": {"text": "top eigenvalue"}}
-        | value_axis(True)
-        | {"nticks": 4},
-        xaxis={"anchor": "y2"},
-        height=TALL,
-    )
-    return figure
+    return two_panels(figure, "top eigenvalue", log=True)
 
 
 def _subtitle(subject: Subject) -> str:

@@ -80,6 +80,18 @@ def translucent(color: str, alpha: float) -> str:
     return f"rgba({red},{green},{blue},{alpha})"
 
 
+SEQUENTIAL: dict[Mode, tuple[str, ...]] = {
+    "light": ("#f3f7fb", "#b9d7ee", "#5fa8d8", "#1f6fae", "#0a3055"),
+    "dark": ("#161c24", "#1f4a73", "#3a86c8", "#8fc7f2", "#eaf5ff"),
+}
+
+
+def sequential(mode: Mode) -> list[list[float | str]]:
+    """The colours of maps: from the page's own ground to a strong blue."""
+    colors = SEQUENTIAL[mode]
+    return [[index / (len(colors) - 1), color] for index, color in enumerate(colors)]
+
+
 def template(mode: Mode = "light") -> dict[str, Any]:
     """The plotly template: quiet axes on a transparent ground, text large enough for a projector."""
     ink, quiet, grid = (
@@ -105,5 +117,6 @@ def template(mode: Mode = "light") -> dict[str, Any]:
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "font": {"size": 13}},
         "annotationdefaults": {"font": {"size": 13, "color": quiet}, "showarrow": False},
         "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
+        "colorscale": dict.fromkeys(("sequential", "sequentialminus", "diverging"), sequential(mode)),
     }
     return {"layout": layout}

@@ -98,6 +98,19 @@ def reference(metric: str, label: str, subject: Subject, place: Place) -> go.Sca
     )
 
 
+def two_panels(figure: go.Figure, lower: str, *, log: bool) -> go.Figure:
+    """Room for a second panel below the first, with the same steps and a value axis of this title, ``y2``."""
+    figure.update_layout(
+        yaxis={"domain": [0.55, 1], "nticks": 4},
+        yaxis2={"domain": [0, 0.45], "anchor": "x", "title": {"text": lower}}
+        | value_axis(log)
+        | {"nticks": 4},
+        xaxis={"anchor": "y2"},
+        height=TALL,
+    )
+    return figure
+
+
 def over_steps(traces: list[go.Scatter], subject: Subject, *, y: str, log: bool = False) -> go.Figure:
     """A figure of traces over the steps of training, whose x axis spans the whole run from the start."""
     return go.Figure(

@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from dropviz.charts import Chart, Subject, arm_style, charts, template
+from dropviz.charts import Chart, Subject, arm_style, charts, reads, template
 from dropviz.charts.style import Mode
 from dropviz.experiment import preset
 from dropviz.strategies import examples
@@ -79,8 +79,15 @@ ROLES = {
     "surface",
     "examples",
     "reference",
+    "parts",
+    "profile",
+    "density",
+    "spectrum",
+    "slice",
+    "center",
 }
-SHARED = {"effect", "effect-label", "examples", "reference"}  # of no arm in particular
+# Of no arm in particular, or of the one that the page's menu chooses.
+SHARED = {"effect", "effect-label", "examples", "reference", "spectrum", "slice", "center"}
 PLAIN_DASHES = {"solid", "dot", "dash", "longdash", "dashdot", "longdashdot"}
 
 
@@ -128,12 +135,23 @@ def test_every_trace_says_its_role_and_its_arm(chart: Chart, subject: Subject) -
 
 
 def test_every_arm_is_in_every_chart_but_penalties(chart: Chart, subject: Subject) -> None:
-    assert {trace.meta.get("arm") for trace in chart.figure(subject).data} >= set(subject.arms)
+    found = {trace.meta["arm"] for trace in chart.figure(subject).data if "arm" in trace.meta}
+    assert found == set() if chart.one_arm else found >= set(subject.arms)
 
 
 def test_the_metrics_that_a_chart_reads_are_those_of_its_traces(chart: Chart) -> None:
     metas = [trace.meta for trace in chart.figure(SUBJECTS["plane"]).data]
-    assert set(chart.metrics) == {meta[key] for meta in metas for key in ("metric", "error") if key in meta}
+    read = {meta[key] for meta in metas for key in ("metric", "error") if key in meta}
+    read |= {name for meta in metas for key in ("metrics", "errors") for name in meta.get(key, ())}
+    assert set(chart.metrics) == read
+
+
+def test_a_page_asks_for_the_metrics_of_its_own_charts_only() -> None:
+    assert reads("lab", "validation/loss")
+    assert not reads("curvature", "validation/loss")
+    assert reads("curvature", "layers/anything/hessian_trace_se")
+    assert not reads("lab", "layers/anything/hessian_trace_se")
+    assert not reads("curvature", "layers/anything/gradient_norm")
 
 
 def test_axes_have_titles(chart: Chart, subject: Subject) -> None:
@@ -147,7 +165,7 @@ def test_axes_have_titles(chart: Chart, subject: Subject) -> None:
 def test_charts_of_metrics_span_the_whole_run_from_the_start(subject: Subject) -> None:
     for chart in charts():
         axis = chart.figure(subject).layout.xaxis
-        if chart.metrics:
+        if chart.metrics and not chart.at_step:
             assert (axis.title.text, tuple(axis.range)) == ("step", (0, subject.steps))
         else:
             assert axis.title.text != "step"
@@ -190,7 +208,7 @@ def test_an_arm_has_one_colour_one_dash_and_one_marker_everywhere() -> None:
     for arm, look in looks.items():
         style = arm_style(arm)
         assert look == {(style.light, style.dash, style.marker)}
-    assert penalties == {"train/penalty", "noise/analytic"}
+    assert penalties == {"train/penalty", "noise/analytic", "alignment/null"}
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
@@ -238,7 +256,8 @@ def test_a_chart_looks_the_same_whatever_else_is_compared(chart: Chart) -> None:
 
 def test_only_planar_data_has_boundaries(subject: Subject) -> None:
     shown = {chart.name for chart in charts() if chart.shown(subject)}
-    assert ("boundary" in shown) == (subject.extent is not None)
+    for name in ("boundary", "boundary-at-step"):
+        assert (name in shown) == (subject.extent is not None)
     assert {"ladder", "loss", "validation-loss", "curvature"} <= shown
 
 
@@ -326,6 +345,36 @@ def test_an_estimated_regularizer_shows_its_standard_error() -> None:
         assert curve.meta["error"] == "term/explicit_se"
         assert curve.error_y.thickness
     assert "± s.e. where it is estimated" in named("regularizer").subtitle(SUBJECTS["words"])
+
+
+# The Curvature page.
+
+
+def test_every_panel_of_the_curvature_page_says_of_what_it_is(subject: Subject) -> None:
+    for chart in charts("curvature"):
+        assert re.search(
+            r"on a fixed probe of 64 training (examples|tokens)|fixed minibatches|weights|Held-out|first seed",
+            chart.subtitle(subject),
+        )
+
+
+def test_error_bars_are_named(subject: Subject) -> None:
+    for chart in charts("curvature"):
+        drawn = any("error" in trace.meta or "errors" in trace.meta for trace in chart.figure(subject).data)
+        assert not drawn or re.search(r"± (s\.e\.|residual)|95 % t interval", chart.subtitle(subject))
+
+
+def test_the_slice_says_that_other_planes_look_different(subject: Subject) -> None:
+    text = named("loss-slice").subtitle(subject)
+    assert f"one plane of {subject.parameters:,} dimensions" in text
+    assert "other planes look different" in text
+
+
+def test_a_probe_is_no_larger_than_the_training_split_and_holds_whole_segments() -> None:
+    few = preset("noisy-digits").with_settings(["data.train_size=50", "observe.probe=64"])
+    assert "50 training examples" in Subject.of(few).measured
+    text = preset("markov-lstm").with_settings(["observe.probe=64", "language.segment=35"])
+    assert "70 training tokens" in Subject.of(text).measured
 
 
 # Decision boundaries.
