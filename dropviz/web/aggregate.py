@@ -116,11 +116,11 @@ def summary(metric: str, seeds: np.ndarray) -> tuple[float | None, float | None,
     return tidy(found.estimate), tidy(found.lower), tidy(found.upper)
 
 
-def tidy(value: float | None) -> float | None:
+def tidy(value: float | None, digits: int = DIGITS) -> float | None:
     """A number as it travels: a few digits, and null where it is not finite."""
     if value is None or not math.isfinite(value):
         return None
-    return float(f"{value:.{DIGITS}g}")
+    return float(f"{value:.{digits}g}")
 
 
 def comparison_step(by_arm: Mapping[str, Mapping[int, Any]], last_step: int) -> int | None:

@@ -7,8 +7,10 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from dropviz.charts import Page
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import UnknownExperiment
+from dropviz.web.payload import NoArray, for_page
 from dropviz.web.reader import Cursor
 
 PREFIX = "example-"
@@ -21,18 +23,38 @@ class Example:
     def __init__(self, name: str, table: dict[str, Any]) -> None:
         self.name = name
         self.spec: ExperimentSpec = ExperimentSpec.from_table(table["spec"])
-        self.payload: dict[str, Any] = table["payload"] | {
-            "cursor": str(Cursor(EPOCH, len(table["payload"]["rows"]))),
-            "state": "example",
-            "progress": _progress(self.spec),
-        }
-        self._full = _json(self.payload | {"reset": True})
-        self._rest = _json(self.payload | {"reset": False, "rows": [], "surfaces": {}, "samples": {}})
+        self.payload: dict[str, Any] = (
+            {"arrays": []}
+            | table["payload"]
+            | {
+                "cursor": str(Cursor(EPOCH, len(table["payload"]["rows"]))),
+                "state": "example",
+                "progress": _progress(self.spec),
+            }
+        )
+        self._arrays: dict[str, dict[str, Any]] = table.get("arrays", {})
+        self._bodies: dict[tuple[bool, Page | None], bytes] = {}
 
-    def read(self, cursor: Cursor | None) -> bytes:
-        """The payload past a cursor: all of it, or nothing new."""
-        known = cursor is not None and cursor.epoch == EPOCH
-        return self._rest if known else self._full
+    def read(self, cursor: Cursor | None, page: Page | None = None) -> bytes:
+        """The payload past a cursor, as far as a page draws it: all of it, or nothing new."""
+        reset = cursor is None or cursor.epoch != EPOCH
+        if (reset, page) not in self._bodies:
+            nothing: dict[str, Any] = (
+                {} if reset else {"rows": [], "arrays": [], "surfaces": {}, "samples": {}}
+            )
+            self._bodies[reset, page] = _json(for_page(self.payload | {"reset": reset} | nothing, page))
+        return self._bodies[reset, page]
+
+    def arrays(self, kind: str, step: int) -> tuple[bytes, bool]:
+        """Arm → its array of this kind at this step, as JSON; another version of the program may have others.
+
+        Raises:
+            NoArray: No arm has it.
+        """
+        found = self._arrays.get(f"{kind}/{step}")
+        if found is None:
+            raise NoArray(kind, step)
+        return _json(found), False
 
 
 def example_names() -> list[str]:

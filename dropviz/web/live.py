@@ -1,4 +1,7 @@
-"""The live data route ``/live/{view id}?cursor=``: only what is new, checked, and never on the event loop."""
+"""The data routes: ``/live/{view id}?page=&cursor=``, only what is new, and ``/arrays/{view id}/{kind}/{step}``.
+
+Both are checked, and neither reads the store on the event loop.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ import re
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import cast, get_args
 
 from anyio.to_thread import run_sync
 from starlette.requests import Request
@@ -17,13 +22,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dropviz import settings
+from dropviz.charts import Page
 from dropviz.store import Store, UnknownExperiment
 from dropviz.web import examples
+from dropviz.web.arrays import KINDS
+from dropviz.web.examples import Example
+from dropviz.web.payload import BadRequest, NoArray
 from dropviz.web.reader import Cursor, Reader
 
 MOST_READERS = 64
 IDLE_SECONDS = 120.0
 VIEW_ID = re.compile(r"[0-9a-f]{32}")
+STEP = re.compile(r"[0-9]{1,9}")
+YEAR = 31_536_000
 
 logger = logging.getLogger(__name__)
 
@@ -83,31 +94,71 @@ def _readers(url: str) -> Readers:
     return Readers(_open(url))
 
 
-def answer(view_id: str, cursor_text: str) -> tuple[int, bytes]:
-    """Status and JSON for one poll; every refusal is one sentence."""
-    try:
+def answer(view_id: str, cursor_text: str, page: str = "") -> tuple[int, bytes]:
+    """Status and JSON for one poll of a page, or of whatever there is; every refusal is one sentence."""
+
+    def read() -> bytes:
+        if page not in ("", *get_args(Page)):
+            raise BadRequest(f"page = {page[:40]!r} is not possible: choose {' or '.join(get_args(Page))}.")
         cursor = Cursor.parse(cursor_text) if cursor_text else None
-    except ValueError as error:
-        return 400, _refusal(str(error))
+        return _source(view_id).read(cursor, cast("Page | None", page or None))
+
+    return _guarded(view_id, read)
+
+
+def array_answer(view_id: str, kind: str, step: str) -> tuple[int, bytes, bool]:
+    """Status and JSON ``{arm: array}`` of one kind at one step, and whether that can never change."""
+    lasting = False
+
+    def read() -> bytes:
+        nonlocal lasting
+        if kind not in KINDS or STEP.fullmatch(step) is None:
+            asked = f"{kind[:40]!r} at step {step[:12]!r}"
+            raise BadRequest(
+                f"{asked} is not possible: ask for {', '.join(KINDS)} at a whole number of steps."
+            )
+        body, lasting = _source(view_id).arrays(kind, int(step))
+        return body
+
+    return *_guarded(view_id, read), lasting
+
+
+def _source(view_id: str) -> Reader | Example:
+    if view_id.startswith(examples.PREFIX):
+        return examples.example(view_id)
+    if VIEW_ID.fullmatch(view_id) is None:
+        raise BadRequest(f"{view_id[:40]!r} is not an experiment's id: use the link as it was given.")
+    return readers().get(view_id)
+
+
+def _guarded(view_id: str, read: Callable[[], bytes]) -> tuple[int, bytes]:
     try:
-        if view_id.startswith(examples.PREFIX):
-            return 200, examples.example(view_id).read(cursor)
-        if VIEW_ID.fullmatch(view_id) is None:
-            return 400, _refusal(f"{view_id[:40]!r} is not an experiment's id: use the link as it was given.")
-        return 200, readers().get(view_id).read(cursor)
-    except UnknownExperiment as error:
+        return 200, read()
+    except (UnknownExperiment, NoArray) as error:
         return 404, _refusal(str(error))
+    except BadRequest as error:
+        return 400, _refusal(str(error))
     except Exception:
         logger.exception("live data of %s", view_id)
         return 500, _refusal("The server could not read this experiment; it is in the server's log.")
 
 
 async def live(request: Request) -> Response:
-    """The route: reading the store happens in a thread."""
+    """The route of what is new: reading the store happens in a thread."""
+    query = request.query_params
     status, body = await run_sync(
-        answer, request.path_params["view_id"], request.query_params.get("cursor", "")
+        answer, request.path_params["view_id"], query.get("cursor", ""), query.get("page", "")
     )
     return Response(body, status, {"Cache-Control": "no-store"}, "application/json")
+
+
+async def arrays(request: Request) -> Response:
+    """The route of arrays at a step, which a browser keeps once they are complete."""
+    status, body, lasting = await run_sync(
+        array_answer, *(request.path_params[part] for part in ("view_id", "kind", "step"))
+    )
+    keep = f"private, max-age={YEAR}, immutable" if lasting else "no-store"
+    return Response(body, status, {"Cache-Control": keep}, "application/json")
 
 
 def _refusal(sentence: str) -> bytes:
@@ -115,3 +166,4 @@ def _refusal(sentence: str) -> bytes:
 
 
 route = Route("/live/{view_id}", live)
+array_route = Route("/arrays/{view_id}/{kind}/{step}", arrays)

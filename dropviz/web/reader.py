@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import secrets
@@ -11,14 +10,17 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from dropviz.charts import Subject
+from dropviz.charts import Page, Subject
 from dropviz.experiment import evaluation_interval
 from dropviz.store import Experiment, SnapshotRow, Store
 from dropviz.web.aggregate import Aggregate, stride_of
+from dropviz.web.arrays import Entry, Index, arrays_at, surface
+from dropviz.web.payload import BadRequest, NoArray, for_page
 from dropviz.web.progress import progress
 from dropviz.web.story import story
 
-MOST_BODIES = 8  # viewers are at one of a few cursors
+MOST_BODIES = 12  # viewers are at one of a few cursors, on one of the pages
+MOST_ARRAYS = 64
 LOOK_SECONDS = 0.25  # however many viewers, the store is asked at most this often
 
 
@@ -34,11 +36,11 @@ class Cursor:
         """Read a cursor as a viewer sends it.
 
         Raises:
-            ValueError: It is not of the form ``epoch:count``.
+            BadRequest: It is not of the form ``epoch:count``.
         """
         match = re.fullmatch(r"([0-9a-z-]{1,64}):(\d{1,9})", text)
         if match is None:
-            raise ValueError(
+            raise BadRequest(
                 f"cursor = {text[:40]!r} is not possible: send back the cursor of the last answer."
             )
         return cls(match[1], int(match[2]))
@@ -57,17 +59,43 @@ class Reader:
         self._looked = float("-inf")
         self._start_over()
 
-    def read(self, cursor: Cursor | None) -> bytes:
-        """The payload past a cursor, as JSON; everything, with ``reset``, where the cursor is of another epoch."""
+    def read(self, cursor: Cursor | None, page: Page | None = None) -> bytes:
+        """The payload past a cursor, as JSON, as far as a page draws it.
+
+        Everything, with ``reset``, where the cursor is of another epoch.
+        """
         with self._lock:
             self._refresh()
-            return self._body(cursor)[:-1] + b',"progress":' + self._progress + b"}"
+            return self._body(cursor, page)[:-1] + b',"progress":' + self._progress + b"}"
+
+    def arrays(self, kind: str, step: int) -> tuple[bytes, bool]:
+        """Arm → its array of this kind at this step, as JSON, and whether all arms are there, so that it stays as it is.
+
+        Raises:
+            NoArray: No arm has it.
+        """
+        with self._lock:
+            self._refresh()
+            arms = list(self._places)
+            there = [arms[arm] for arm, *entry in self._index.entries if entry == [kind, step]]
+            if not there:
+                raise NoArray(kind, step)
+            key = (kind, step, len(there))
+            if key not in self._arrays:
+                while len(self._arrays) >= MOST_ARRAYS:
+                    del self._arrays[next(iter(self._arrays))]
+                found = arrays_at(self.store, self.experiment, self._places, there, kind, step)
+                self._arrays[key] = json.dumps(found, separators=(",", ":"), allow_nan=False).encode()
+            return self._arrays[key], len(there) == len(arms)
 
     def _start_over(self) -> None:
         experiment, task = self.experiment, self.experiment.spec.data.task
         places: dict[str, list[tuple[int, int]]] = {arm: [] for arm in experiment.spec.arms}
         for result in sorted(experiment.results, key=lambda result: result.seed):
             places[result.arm].append((result.job_id, result.position))
+        self._places = places
+        self._index = Index(places)
+        self._arrays: dict[tuple[str, int, int], bytes] = {}
         self._aggregate = Aggregate(
             places,
             stride=stride_of(experiment.spec.observe.evaluations),
@@ -78,14 +106,16 @@ class Reader:
         self._pictured = {arm: found[0][0] for arm, found in places.items() if found}
         self._picture = "sample" if task.kind == "language" else "surface"
         self._pictures: dict[str, tuple[int, dict[str, Any]]] = {}  # arm → number of the record, what travels
-        self._events: list[int | str] = []  # a row's index, or the arm whose picture is new
+        # A row's index, the arm whose picture is new, or an array that is there.
+        self._events: list[int | str | Entry] = []
         self._after = {job.id: -1 for job in experiment.jobs}
+        self._after_arrays = dict(self._after)
         self._read = {job.id: -1 for job in experiment.jobs}  # the revision at which its points were read
         self._epoch = secrets.token_hex(4)
         self._epochs = _epochs(experiment)
         self._revision = -1
         self._position = 0
-        self._bodies: dict[int, bytes] = {}
+        self._bodies: dict[tuple[int, Page | None], bytes] = {}
         self._progress = b"{}"
         self._story: dict[str, Any] = {}
 
@@ -117,16 +147,21 @@ class Reader:
         self._revision = revision
 
     def _read_points(self) -> None:
-        before = len(self._aggregate.rows)
+        rows, entries = len(self._aggregate.rows), len(self._index.entries)
         for job in self.experiment.jobs:
             if job.revision == self._read[job.id]:
                 continue
-            new = self.store.points(job.id, self._after[job.id])
-            if new:
-                self._aggregate.add(job.id, new)
-                self._after[job.id] = new[-1].seq
+            points = self.store.points(job.id, self._after[job.id])
+            names = self.store.snapshot_names(job.id, self._after_arrays[job.id])
+            if points:
+                self._aggregate.add(job.id, points)
+                self._after[job.id] = points[-1].seq
+            if names:
+                self._index.add(job.id, names)
+                self._after_arrays[job.id] = names[-1].seq
             self._read[job.id] = job.revision
-        self._events += range(before, len(self._aggregate.rows))
+        self._events += range(rows, len(self._aggregate.rows))
+        self._events += self._index.entries[entries:]
 
     def _read_pictures(self) -> None:
         for arm, job_id in self._pictured.items():
@@ -134,22 +169,22 @@ class Reader:
             if newest is None or newest.seq == self._pictures.get(arm, (-1,))[0]:
                 continue
             if self._picture == "surface":
-                found = _surface(newest)
+                found = surface(newest)
             else:
                 found = _sample(newest, self.store.snapshot(job_id, "prompt"))
             self._pictures[arm] = newest.seq, found
             self._events.append(arm)
 
-    def _body(self, cursor: Cursor | None) -> bytes:
-        """Everything but the progress, serialized once for all viewers with the same cursor."""
+    def _body(self, cursor: Cursor | None, page: Page | None) -> bytes:
+        """Everything but the progress, serialized once for all viewers of a page with the same cursor."""
         known = cursor is not None and cursor.epoch == self._epoch and cursor.count <= len(self._events)
         start = cursor.count if cursor is not None and known else 0
-        key = start if known else -1
+        key = (start if known else -1, page)
         if key not in self._bodies:
             while len(self._bodies) >= MOST_BODIES:
                 del self._bodies[next(iter(self._bodies))]
-            body = json.dumps(self._payload(start, reset=not known), separators=(",", ":"), allow_nan=False)
-            self._bodies[key] = body.encode()
+            payload = for_page(self._payload(start, reset=not known), page)
+            self._bodies[key] = json.dumps(payload, separators=(",", ":"), allow_nan=False).encode()
         return self._bodies[key]
 
     def _payload(self, start: int, *, reset: bool) -> dict[str, Any]:
@@ -163,6 +198,7 @@ class Reader:
             "arms": self._aggregate.arms,
             "metrics": self._aggregate.metrics,
             "rows": [self._aggregate.rows[event] for event in new if isinstance(event, int)],
+            "arrays": [event for event in new if isinstance(event, tuple)],
             "surfaces": {},
             "samples": {},
             f"{self._picture}s": {arm: self._pictures[arm][1] for arm in pictured},
@@ -178,12 +214,6 @@ def shown_state(experiment: Experiment) -> str:
 
 def _epochs(experiment: Experiment) -> tuple[tuple[int, int], ...]:
     return tuple((job.id, job.epoch) for job in experiment.jobs)
-
-
-def _surface(snapshot: SnapshotRow) -> dict[str, Any]:
-    height, width = snapshot.array.shape
-    data = base64.b64encode(snapshot.array.tobytes()).decode()
-    return {"step": snapshot.step, "width": width, "height": height, "data": data}
 
 
 def _sample(snapshot: SnapshotRow, prompt: SnapshotRow | None) -> dict[str, Any]:

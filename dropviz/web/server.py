@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 def routes() -> list[Route]:
     """The live data and the charts' library; Streamlit has a health check of its own at /_stcore/health."""
-    return [live.route, plotly_js.route, Route("/", _to_the_lab)]
+    return [live.route, live.array_route, plotly_js.route, Route("/", _to_the_lab)]
 
 
 def middleware() -> list[Middleware]:

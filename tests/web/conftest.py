@@ -79,12 +79,12 @@ class FakeEngine:
         return again
 
     def write(self, claim: Claim, step: int, values: Mapping[str, np.ndarray]) -> None:
-        """One moment: metric → a value a seed; an array of bytes is a surface or a text."""
+        """One moment: metric → a value a seed; bytes, and whatever has more axes, are arrays."""
         written = []
         for name, array in values.items():
             seq = self.records.setdefault(claim.job_id, 0)
             self.records[claim.job_id] += 1
-            if array.dtype == np.uint8:
+            if array.dtype == np.uint8 or array.ndim > 1:
                 written.append(SnapshotRow(seq=seq, step=step, name=name, array=array))
             else:
                 written.append(Point(seq=seq, step=step, name=name, values=array))

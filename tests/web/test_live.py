@@ -53,6 +53,7 @@ def test_the_payload_has_what_the_board_reads(app: Starlette, store: Store, engi
         "arms",
         "metrics",
         "rows",
+        "arrays",
         "surfaces",
         "samples",
         "progress",
@@ -82,6 +83,7 @@ def test_the_cursor_of_the_last_answer_brings_only_what_is_new(
         ("<script>alert(1)<script>", "", 400, "is not an experiment's id"),
         (UNKNOWN, "cursor=nonsense", 400, "cursor = 'nonsense' is not possible"),
         (UNKNOWN, "cursor=abc:99999999999", 400, "is not possible"),
+        (UNKNOWN, "page=system", 400, "page = 'system' is not possible: choose lab or curvature."),
     ],
 )
 def test_refusals_are_one_sentence(

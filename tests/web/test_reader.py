@@ -190,7 +190,7 @@ def test_viewers_share_what_was_serialized(store: Store, engine, spec: Experimen
     engine.run_all()
     reader.read(None)
     cursor = Cursor.parse(json.loads(reader.read(None))["cursor"])
-    bodies = [reader._body(asked) for asked in (None, None, cursor, cursor, Cursor("unknown", 0))]
+    bodies = [reader._body(asked, "lab") for asked in (None, None, cursor, cursor, Cursor("unknown", 0))]
     assert bodies[0] is bodies[1] is bodies[4]
     assert bodies[2] is bodies[3]
     assert len(bodies[2]) < len(bodies[0])
