@@ -9,13 +9,13 @@ from typing import Any
 
 import streamlit as st
 
-from dropviz.charts import Subject, arm_style, charts, template
+from dropviz.charts import Chart, Page, Subject, arm_style, charts, template
 from dropviz.experiment import ExperimentSpec
 from dropviz.web import plotly_js
 
 
-def board(view_id: str, spec: ExperimentSpec, state: str) -> None:
-    """Show an experiment live.
+def board(view_id: str, spec: ExperimentSpec, state: str, page: Page = "lab") -> None:
+    """Show an experiment live, by the charts of one page.
 
     The component keeps its key, so it is mounted once and lives as long as the page; it asks for a run of the
     script when the experiment's state is no longer ``state``, so that the buttons follow.
@@ -25,8 +25,14 @@ def board(view_id: str, spec: ExperimentSpec, state: str) -> None:
         "view": view_id,
         "state": state,
         "heard": st.session_state.get("heard", 0),
-        "charts": skeletons(subject),
-        "samples": samples_card(subject),
+        "page": page,
+        "heading": heading(spec, page),
+        "notice": notice(subject, page),
+        "charts": skeletons(subject, page),
+        "samples": samples_card(subject) if page == "lab" else None,
+        "steps": subject.steps,
+        "refreshes": subject.refreshes,
+        "arm": "dropout" if "dropout" in subject.arms else subject.arms[0],
         "band": subject.band,
         "styles": styles(subject.arms),
         "templates": {"light": template("light"), "dark": template("dark")},
@@ -36,19 +42,49 @@ def board(view_id: str, spec: ExperimentSpec, state: str) -> None:
     _component()(key="board", data=data, on_changed_change=_hear)
 
 
+def heading(spec: ExperimentSpec, page: Page) -> dict[str, str]:
+    """What stands above the charts; in the Lab that is the experiment's own sentence, which the data route knows."""
+    if page == "lab":
+        return {"title": "", "note": ""}
+    note = (
+        "The loss that is looked at is the one without dropout (ε = 0), on a few fixed training examples: the probe."
+        " Move the step, and every panel goes there."
+    )
+    return {"title": f"Curvature · {spec.title()}", "note": note}
+
+
+def notice(subject: Subject, page: Page) -> str:
+    """What a page lacks because the experiment did not ask for it, and how to get it."""
+    if page == "lab" or (subject.refreshes and subject.statistics):
+        return ""
+    how = "In the Lab, under Observation and statistics, set"
+    if not subject.statistics and not subject.refreshes:
+        return f"This run measured no statistics. {how} Statistics to auto and Curvature refreshes to 6, then Run."
+    if not subject.statistics:
+        return f"This run measured only refreshes. {how} Statistics to auto, then Run."
+    return (
+        "This run had no curvature refreshes, so its spectrum, the loss around its weights, the 1/k law and the alignment were"
+        f" not measured. {how} Curvature refreshes, to 6 for example, then Run."
+    )
+
+
 @lru_cache(maxsize=128)
-def skeletons(subject: Subject) -> str:
-    """The empty charts of this subject as JSON; the same text for the same subject."""
-    return json.dumps([_skeleton(chart, subject) for chart in charts() if chart.shown(subject)])
+def skeletons(subject: Subject, page: Page = "lab") -> str:
+    """The empty charts of a page for this subject as JSON; the same text for the same subject."""
+    return json.dumps([_skeleton(chart, subject) for chart in charts(page) if chart.shown(subject)])
 
 
-def _skeleton(chart: Any, subject: Subject) -> dict[str, Any]:
+def _skeleton(chart: Chart, subject: Subject) -> dict[str, Any]:
     return {
         "name": chart.name,
         "title": chart.title,
         "subtitle": chart.subtitle(subject),
         "log": chart.log,
         "wide": chart.wide,
+        "fold": chart.fold,
+        "at_step": chart.at_step,
+        "one_arm": chart.one_arm,
+        "refreshed": chart.refreshed,
         "figure": json.loads(chart.figure(subject).to_json()),
     }
 

@@ -15,43 +15,22 @@ from dropviz.web.forms import spec_form
 from dropviz.web.live import store
 from dropviz.web.plain import plain
 from dropviz.web.reader import shown_state
+from dropviz.web.shown import example_of, forget, go_to, named_run, shown_run, unknown
 
 
 def page() -> None:
     """Draw the page for the experiment that the URL names, or for the example."""
-    view_id = _view_id()
-    experiment, problem = _experiment(view_id)
+    experiment, problem = shown_run(named_run())
     with st.sidebar:
         table, messages, pressed = _left(experiment)
     if pressed:
         _run(table, messages)
     if problem:
-        _unknown(problem)
+        unknown(problem)
     elif experiment is not None:
         board(experiment.id, experiment.spec, shown_state(experiment))
     else:
         _example()
-
-
-def _view_id() -> str | None:
-    """The run in the URL; coming back from another page, the last one of this session."""
-    named = st.query_params.get("run")
-    if named:
-        st.session_state["last_run"] = named
-        return named
-    last = st.session_state.get("last_run")
-    if last:
-        st.query_params["run"] = last
-    return last
-
-
-def _experiment(view_id: str | None) -> tuple[Experiment | None, str]:
-    if view_id is None:
-        return None, ""
-    try:
-        return store().experiment(view_id), ""
-    except (UnknownExperiment, SpecError) as error:  # or a spec of another version of this program
-        return None, str(error)
 
 
 def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
@@ -72,7 +51,9 @@ def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
     table = spec_form(source, start)
     messages.caption(_amount(table))
     if experiment is not None:
-        st.button("Back to the example", type="tertiary", on_click=_forget, key="back")
+        if st.button("Curvature of this run", type="tertiary", key="to_curvature"):
+            go_to("1_Curvature.py", experiment.id)
+        st.button("Back to the example", type="tertiary", on_click=forget, key="back")
     return table, messages, pressed
 
 
@@ -119,17 +100,14 @@ def _run(table: dict[str, Any], messages: Any) -> None:
 
 
 def _example() -> None:
-    names = examples.example_names()
     kind, _, chosen = st.session_state["form"].partition(":")
-    default = preset_names()[0]
-    if kind == "preset" and chosen not in (*names, default):
+    if kind == "preset" and chosen not in (*examples.example_names(), preset_names()[0]):
         st.header(preset(chosen).title())
         st.write(
             "This preset comes without a result. Press **Run**: training starts at once, and you watch it here."
         )
         return
-    wanted = chosen if kind == "preset" else default
-    name = wanted if wanted in names else next(iter(names), None)
+    name = example_of(st.session_state["form"])
     if name is None:
         st.header("See what dropout does")
         st.write(
@@ -138,14 +116,3 @@ def _example() -> None:
         return
     view_id = f"{examples.PREFIX}{name}"
     board(view_id, examples.example(view_id).spec, "example")
-
-
-def _unknown(problem: str) -> None:
-    st.header("This run is not here")
-    st.text(problem)
-    st.button("Show the example", on_click=_forget, key="forget")
-
-
-def _forget() -> None:
-    st.session_state.pop("last_run", None)
-    st.query_params.pop("run", None)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
-PAGES = Path(__file__).resolve().parents[2] / "pages"
+from dropviz.web.shown import PAGES
+
 ICON = Path(__file__).with_name("icon.png")
 WORDMARK = Path(__file__).with_name("wordmark.svg")
 STYLE = Path(__file__).with_name("page.css")
@@ -18,10 +19,11 @@ def main() -> None:
     st.logo(str(WORDMARK), size="large")
     st.html(STYLE)
     lab = st.Page(PAGES / "0_Lab.py", title="Lab", url_path="lab")
-    system = st.Page(PAGES / "1_System.py", title="System", url_path="system")
+    curvature = st.Page(PAGES / "1_Curvature.py", title="Curvature", url_path="curvature")
+    system = st.Page(PAGES / "2_System.py", title="System", url_path="system")
     # Streamlit serves its default page at / only, so that one is a door to the Lab, and /lab is a link to keep.
     door = st.Page(lambda: st.switch_page(lab), title="DropViz", default=True, visibility="hidden")
-    page = st.navigation([door, lab, system], position="top")
+    page = st.navigation([door, lab, curvature, system], position="top")
     title = "DropViz" if page is door else f"{page.title} · DropViz"
     st.set_page_config(
         page_title=title, page_icon=str(ICON), layout="wide", initial_sidebar_state=SIDEBAR_WIDTH

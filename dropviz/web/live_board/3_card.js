@@ -8,13 +8,14 @@ class Card {
     this.figure.dataset.chart = chart.name;
     const head = element("div", "dv-head");
     const titles = element("div");
-    titles.append(element("h3", "", chart.title), element("p", "", chart.subtitle));
+    this.at = element("p", "dv-at");
+    titles.append(element("h3", "", chart.title), element("p", "", chart.subtitle), this.at);
     this.tools = element("div", "dv-tools");
     this.follow = this.tool("follow live", () => this.followLive());
     this.follow.classList.add("dv-follow");
     this.follow.hidden = true;
     if (chart.log !== null) this.scale = this.tool("", () => { this.log = !this.log; this.followLive(); });
-    if (chart.name !== "boundary") this.tool("table", () => this.toggleTable());
+    if (chart.name === "ladder" || this.traces().some((meta) => meta.metric || meta.metrics)) this.tool("table", () => this.toggleTable());
     head.append(titles, this.tools);
     this.plot = element("div", "dv-plot");
     this.plot.setAttribute("role", "img");
@@ -27,6 +28,10 @@ class Card {
     this.figure.append(head, this.plot, this.empty, this.missing, this.table);
     this.drawn = false;
     this.touched = false;
+  }
+
+  traces() {
+    return this.chart.figure.data.map((trace) => trace.meta ?? {});
   }
 
   tool(text, action) {
@@ -45,8 +50,11 @@ class Card {
     const Plotly = window.Plotly;
     const width = this.plot.clientWidth;
     if (!Plotly || !width) return;
-    const layout = this.layout(width);
+    Object.assign(this, { used: [], coming: false, lost: false, seed: null });
     const data = this.chart.figure.data.map((trace) => this.filled(trace));
+    this.say();
+    if (this.coming && this.drawn) return; // what is there stays until the other has come
+    const layout = this.layout(width);
     this.drawing = true;
     Plotly.react(this.plot, data, layout, {
       displaylogo: false, responsive: false, displayModeBar: false, doubleClick: "reset", scrollZoom: false,
@@ -55,12 +63,57 @@ class Card {
       this.drawn = true;
       this.plot.on("plotly_relayout", (change) => this.onRelayout(change));
     }
-    this.empty.hidden = data.some((trace) => !["examples", "reference"].includes(trace.meta?.role) && ((trace.x?.length ?? 0) > 0 || trace.z));
-    this.empty.textContent = LIVE.includes(this.board.state ?? "queued") ? "no points yet" : "no points";
+    this.empty.hidden = data.some((trace) => !["examples", "reference", "center"].includes(trace.meta?.role) && ((trace.x?.length ?? 0) > 0 || trace.z));
+    this.empty.textContent = this.nothing();
     if (this.scale) this.scale.textContent = this.log ? "log" : "linear";
     if (this.scale) this.scale.setAttribute("aria-label", `y axis: ${this.log ? "logarithmic" : "linear"}; press to change`);
     this.countMissing(data);
     if (!this.table.hidden) this.drawTable();
+  }
+
+  // At which step, and of which arm, the numbers are.
+  say() {
+    const { chart, board } = this;
+    if (this.coming || !board.scrubber || !(chart.at_step || chart.one_arm)) return;
+    const words = chart.at_step ? stepInWords(this.used, board.now) : this.used.length ? "each column a refresh" : "";
+    const of = [chart.one_arm ? board.scrubber.arm : "", this.seed === null ? "" : `seed ${this.seed}`, words];
+    const shown = this.lost ? "could not be loaded: move the scrubber to try again" : of.filter(Boolean).join(", ");
+    this.at.textContent = words || this.lost ? shown : "";
+    this.at.dataset.step = chart.at_step ? [...new Set(this.used)].join(" ") : "";
+  }
+
+  nothing() {
+    const { board, chart } = this;
+    const waits = LIVE.includes(board.state ?? "queued");
+    if (this.coming) return "loading";
+    if (chart.refreshed && !board.refreshes && !board.arrays.has("density")) return "no refresh in this run";
+    if (chart.at_step && board.scrubber?.step !== null && this.anyLater()) return "nothing measured up to this step";
+    return waits ? "no points yet" : "no points";
+  }
+
+  anyLater() {
+    return this.board.scrubber.stops.some((stop) => stop > this.board.now);
+  }
+
+  // The scrubber has moved: what shows one step is drawn again, the others only move their mark.
+  scrub() {
+    if (!this.drawn || this.chart.at_step || this.chart.one_arm) this.draw();
+    else if (this.overTime()) window.Plotly?.relayout(this.plot, { shapes: this.marks() });
+  }
+
+  overTime() {
+    return this.chart.figure.layout.xaxis?.title?.text === "step";
+  }
+
+  // Where on its x axis a chart over time is.
+  marks() {
+    const { board } = this;
+    if (!board.scrubber?.stops.length) return [];
+    const line = { color: board.mode === "dark" ? "#e8eaed" : "#1c232d", width: 1.5 };
+    if (this.overTime()) return [{ type: "line", xref: "x", yref: "paper", x0: board.now, x1: board.now, y0: 0, y1: 1, line: { ...line, dash: "dot" } }];
+    const column = this.columns?.findLastIndex((step) => step <= board.now) ?? -1;
+    if (column < 0) return [];
+    return [{ type: "rect", xref: "x", yref: "paper", x0: column - 0.5, x1: column + 0.5, y0: 0, y1: 1, line }];
   }
 
   layout(width) {
@@ -71,6 +124,7 @@ class Card {
     layout.uirevision = board.view + this.log;
     layout.showlegend = false;
     layout.width = width;
+    layout.shapes = this.marks();
     layout.height = layout.height ?? 320;
     layout.dragmode = window.matchMedia("(pointer: coarse)").matches ? false : "zoom";
     if (chart.log !== null) {
@@ -84,7 +138,7 @@ class Card {
       if (range) Object.assign(layout.xaxis, { range, autorange: false });
       if (narrow) layout.yaxis.ticktext = layout.yaxis.ticktext.map((arm) => arm.replace("+", "<br>+"));
     }
-    if (chart.name === "boundary") arrange(layout, chart.figure.data.filter((trace) => trace.type === "heatmap").length, narrow ? 2 : layout.meta.columns, width);
+    if (this.traces().some((meta) => meta.role === "surface")) arrange(layout, chart.figure.data.filter((trace) => trace.type === "heatmap").length, narrow ? 2 : layout.meta.columns, width);
     if (board.mode === "dark") for (const note of layout.annotations ?? []) note.font = { color: "#e8eaed" };
     return layout;
   }
@@ -95,12 +149,46 @@ class Card {
     const trace = structuredClone(skeleton);
     this.paint(trace, meta);
     if (meta.role === "reference") reference(trace, meta, board.known(meta.metric));
+    else if (meta.role === "parts" || meta.role === "profile") this.sideBySide(trace, meta);
     else if (meta.metric) Object.assign(trace, this.overSteps(meta, trace));
     else if (meta.role === "seeds" || meta.role === "mean") rung(trace, meta, board.payload.ladder?.[meta.arm]);
     else if (meta.role === "effect" || meta.role === "effect-label") area(trace, meta, board.payload.effects?.[meta.effect]);
-    else if (meta.role === "surface") surface(trace, meta, board.surfaces[meta.arm]);
+    else if (meta.role === "surface") surface(trace, meta, this.chart.at_step ? this.array("surface", meta.arm) : board.surfaces[meta.arm]);
+    else if (meta.role === "density") this.with("density", meta.arm, (found) => density(trace, meta.grid, found));
+    else if (meta.role === "spectrum") this.spectrum(trace, meta);
+    else if (meta.role === "slice") this.with("slice", board.scrubber.arm, (found) => { slice(trace, found); this.seed = found.seed; });
+    else if (meta.role === "center" && this.used.length) Object.assign(trace, { x: [0], y: [0] });
     if (meta.arm && board.hidden.has(meta.arm) && meta.role !== "surface") trace.visible = false;
     return trace;
+  }
+
+  sideBySide(trace, meta) {
+    const found = sideBySide(trace, meta, this.board.payload.metrics, (metric) => this.board.rowAt(meta.arm, metric));
+    if (!this.board.hidden.has(meta.arm)) this.used.push(...found.map((one) => one.row[0]));
+  }
+
+  with(kind, arm, fill) {
+    const found = this.array(kind, arm);
+    if (found) fill(found);
+  }
+
+  // The array of this arm at the scrubbed step, or at the last one before it that has it; asked for if it is not here.
+  array(kind, arm) {
+    if (this.board.hidden.has(arm) && !this.chart.one_arm) return null;
+    const there = this.board.arrays.upTo(kind, arm, this.board.now);
+    if (!there) return null;
+    if (there.found === undefined) this.coming = true;
+    else if (there.found === null) this.lost = true;
+    else this.used.push(there.step);
+    return there.found;
+  }
+
+  spectrum(trace, meta) {
+    const { arrays, scrubber } = this.board;
+    this.columns = arrays.of("density", scrubber.arm);
+    const columns = this.columns.map((step) => ({ step, found: arrays.get("density", scrubber.arm, step) }));
+    this.used.push(...columns.filter(({ found }) => found).map(({ step }) => step));
+    spectrum(trace, meta.grid, columns);
   }
 
   paint(trace, meta) {
@@ -112,7 +200,8 @@ class Card {
     if (!color || meta.role === "surface") return;
     const translucent = (alpha) => color + Math.round(alpha * 255).toString(16).padStart(2, "0");
     if (trace.line) trace.line.color = color;
-    if (trace.marker) trace.marker.color = color;
+    if (meta.role === "parts") Object.assign(trace.marker, { color: translucent(0.55), line: { ...trace.marker.line, color } });
+    else if (trace.marker) trace.marker.color = color;
     if (trace.fillcolor) trace.fillcolor = translucent(0.2);
     for (const error of [trace.error_x, trace.error_y]) if (error) error.color = color;
   }
@@ -132,7 +221,7 @@ class Card {
   countMissing(data) {
     let count = 0;
     for (const trace of this.log ? data : []) {
-      if (trace.meta?.role === "line" || trace.meta?.role === "points") count += trace.y.filter((y) => y !== null && y <= 0).length;
+      if (["line", "points", "profile", "parts"].includes(trace.meta?.role)) count += trace.y.filter((y) => y !== null && y <= 0).length;
     }
     this.missing.textContent = count ? `${count} ${count === 1 ? "value" : "values"} at or below 0, which a log scale cannot show` : "";
     this.missing.hidden = !count;
@@ -174,7 +263,7 @@ class Card {
   }
 
   drawTable() {
-    const rows = this.chart.name === "ladder" ? this.ladderRows() : this.curveRows();
+    const rows = this.chart.name === "ladder" ? this.ladderRows() : this.chart.at_step ? this.stepRows() : this.curveRows();
     const table = element("table");
     const caption = (cells, tag) => {
       const row = element("tr");
@@ -201,8 +290,25 @@ class Card {
     return [["arm", "mean", "lower", "upper", "seeds", "step"], ...lines];
   }
 
+  // A line a metric, a column an arm, at the scrubbed step.
+  stepRows() {
+    const { board } = this;
+    const metas = this.traces().filter((meta) => ["parts", "profile"].includes(meta.role));
+    const arms = [...new Set(metas.map((meta) => meta.arm))];
+    const metrics = [...new Map(metas.flatMap((meta) => asked(meta, board.payload.metrics)).map((one) => [one.metric, one])).values()];
+    const lines = metrics.map((one) => [one.metric, ...arms.map((arm) => {
+      const row = board.rowAt(arm, one.metric), [up] = row ? spread(row, one.error ? board.rowAt(arm, one.error) : null, false) : [null];
+      return row ? `${this.number(row[1])}${up ? ` ± ${this.number(up)}` : ""}` : "–";
+    })]);
+    return [[`step ${board.now.toLocaleString("en")}`, ...arms], ...lines];
+  }
+
+  number(value) {
+    return value === null || value === undefined ? "–" : String(Number(value.toPrecision(4)));
+  }
+
   curveRows() {
-    const number = (value) => value === null || value === undefined ? "–" : String(Number(value.toPrecision(4)));
+    const number = this.number;
     const columns = this.chart.figure.data.map((trace) => trace.meta).filter((meta) => ["line", "points", "reference"].includes(meta?.role));
     const rows = (meta) => meta.arm ? this.board.rows(meta.arm, meta.metric) : this.board.known(meta.metric);
     const maps = columns.map((meta) => new Map(rows(meta).map((row) => [row[0], row[1]])));

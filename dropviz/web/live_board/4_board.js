@@ -43,10 +43,15 @@ class Board {
     this.legend = element("div", "dv-legend");
     this.legend.setAttribute("role", "group");
     this.legend.setAttribute("aria-label", "Arms: press to hide or show");
+    this.top = element("div", "dv-top");
+    this.top.append(this.legend);
+    this.notice = element("p", "dv-notice");
+    this.notice.hidden = true;
     this.grid = element("div", "dv-grid");
+    this.folds = element("div");
     this.hear = element("p", "dv-hear");
     this.hear.setAttribute("aria-live", "polite");
-    this.root.append(this.headline, this.note, this.bar, this.status, this.banner, this.legend, this.grid, this.hear);
+    this.root.append(this.headline, this.note, this.bar, this.status, this.banner, this.top, this.notice, this.grid, this.folds, this.hear);
     parent.append(this.root);
     this.view = null;
     this.cards = [];
@@ -76,12 +81,18 @@ class Board {
   }
 
   open(data) {
-    Object.assign(this, { view: data.view, charts: data.charts, base: data.base, styles: data.styles });
-    this.templates = data.templates;
+    Object.assign(this, { view: data.view, charts: data.charts, base: data.base, styles: data.styles, page: data.page });
+    Object.assign(this, { templates: data.templates, refreshes: data.refreshes, noticed: data.notice });
+    this.scrubber?.end();
+    this.scrubber = data.page === "curvature" ? new Scrubber(this) : null;
+    this.top.replaceChildren(this.legend, ...(this.scrubber ? [this.scrubber.root] : []));
+    this.root.dataset.page = data.page;
     this.forget();
     Object.assign(this, { state: null, half: false, failures: 0, calm: 0, hidden: new Set(), asking: false });
-    this.headline.textContent = "";
-    this.note.textContent = "";
+    this.heading = data.heading;
+    this.headline.textContent = data.heading.title;
+    this.note.textContent = data.heading.note;
+    this.notice.hidden = true;
     this.drawLegend(data);
     for (const card of this.cards) card.end();
     this.cards = JSON.parse(data.charts).map((chart) => new Card(this, chart));
@@ -89,12 +100,28 @@ class Board {
       const place = this.cards.findIndex((card) => card.chart.name === data.samples.before);
       this.cards.splice(place, 0, new Samples(this, data.samples));
     }
-    this.grid.replaceChildren(...this.cards.map((card) => card.figure));
+    this.grid.replaceChildren(...this.cards.filter((card) => !card.chart?.fold).map((card) => card.figure));
+    this.folds.replaceChildren(...this.folded());
+    this.scrubber?.open(data);
     this.run = (this.run ?? 0) + 1;
     this.begin(this.run, data.plotly);
   }
 
+  // A folded group of cards for each heading, drawn when it is opened.
+  folded() {
+    const cards = this.cards.filter((card) => card.chart?.fold);
+    return [...new Set(cards.map((card) => card.chart.fold))].map((heading) => {
+      const fold = element("details", "dv-fold"), grid = element("div", "dv-grid");
+      grid.append(...cards.filter((card) => card.chart.fold === heading).map((card) => card.figure));
+      fold.append(element("summary", "", heading), grid);
+      fold.addEventListener("toggle", () => { if (fold.open) this.draw(); });
+      return fold;
+    });
+  }
+
   forget() {
+    this.arrays = new Arrays(this.base, () => this.soonDrawn());
+    this.arrays.open(this.view);
     this.series = new Map();
     this.surfaces = {};
     this.samples = {};
@@ -116,6 +143,8 @@ class Board {
 
   end() {
     clearTimeout(this.waiting);
+    cancelAnimationFrame(this.frame);
+    this.scrubber?.end();
     this.run = -1;
     document.removeEventListener("visibilitychange", this.onVisible);
     this.resized.disconnect();
@@ -149,7 +178,7 @@ class Board {
     let answer = null, refused = null;
     try {
       const cursor = encodeURIComponent(sent);
-      const response = await fetch(`${this.base}/live/${this.view}?cursor=${cursor}`, { signal: AbortSignal.timeout(10000) });
+      const response = await fetch(`${this.base}/live/${this.view}?page=${this.page}&cursor=${cursor}`, { signal: AbortSignal.timeout(10000) });
       if (response.ok) answer = await response.json();
       else if (response.status < 500) refused = (await response.json()).error;
     } catch { /* the server is away: said below, and tried again */ }
@@ -195,7 +224,9 @@ class Board {
     if (answer.reset) this.forget();
     this.cursor = answer.cursor;
     const pictures = [answer.surfaces ?? {}, answer.samples ?? {}]; // carried results may lack either
-    const touched = answer.rows.length > 0 || answer.reset || pictures.some((found) => Object.keys(found).length > 0);
+    const arrays = answer.arrays ?? [];
+    this.arrays.take(arrays, answer.arms);
+    const touched = answer.rows.length > 0 || arrays.length > 0 || answer.reset || pictures.some((found) => Object.keys(found).length > 0);
     for (const [arm, metric, ...row] of answer.rows) {
       const key = `${answer.arms[arm]} ${answer.metrics[metric]}`;
       if (!this.series.has(key)) this.series.set(key, []);
@@ -208,9 +239,9 @@ class Board {
     const changed = this.state !== answer.state;
     this.payload = answer;
     this.drawText(answer);
-    if (touched || changed) this.draw();
     this.announce(answer);
     this.state = answer.state;
+    if (touched || changed) { this.drawScrubber(); this.draw(); }
     // The buttons belong to the script: a run of it when the state is not the one it knows.
     if (answer.state !== this.scriptState && Date.now() - this.reportedAt > REPORT_AGAIN) {
       this.reportedAt = Date.now();
@@ -225,6 +256,16 @@ class Board {
   // Of a metric that is the same for all arms: the first arm's that has it.
   known(metric) {
     return this.payload.arms.map((arm) => this.rows(arm, metric)).find((rows) => rows.length) ?? [];
+  }
+
+  // The row of a metric at the scrubbed step, or the last one before it.
+  rowAt(arm, metric) {
+    const now = this.now;
+    return this.rows(arm, metric).findLast((row) => row[0] <= now);
+  }
+
+  get now() {
+    return this.scrubber?.now ?? 0;
   }
 
   announce(answer) {
@@ -244,9 +285,9 @@ class Board {
   // Text
 
   drawText(answer) {
-    const parts = answer.headline?.parts ?? [];
+    const parts = answer.headline?.parts ?? [{ text: this.heading.title }];
     this.headline.replaceChildren(...parts.map((part) => part.strong ? element("strong", "", part.text) : part.text));
-    this.note.textContent = answer.headline?.note ?? "";
+    this.note.textContent = answer.headline?.note ?? this.heading.note;
     this.note.hidden = !this.note.textContent;
     const { state, progress } = answer;
     const percent = Math.round(100 * progress.fraction);
@@ -320,9 +361,35 @@ class Board {
     for (const card of this.cards) card.draw();
   }
 
+  drawScrubber() {
+    if (!this.scrubber) return;
+    this.scrubber.update([...[...this.series.values()].flat().map((row) => row[0]), ...this.arrays.allSteps()]);
+    this.notice.textContent = this.noticed;
+    this.notice.hidden = !this.noticed || this.arrays.has("density");
+  }
+
+  // The scrubber or its menu has moved.
+  scrubbed() {
+    this.moved = true;
+    this.arrays.tryAgain();
+    this.soonDrawn();
+  }
+
+  // However often something arrives or moves within a frame, it is drawn once.
+  soonDrawn() {
+    this.frame ??= requestAnimationFrame(() => {
+      const moved = this.moved;
+      Object.assign(this, { frame: null, moved: false });
+      for (const card of this.cards) {
+        if (moved) card.scrub();
+        else if (card.chart.at_step || card.chart.one_arm) card.draw();
+      }
+    });
+  }
+
   onResize() {
-    cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => {
+    cancelAnimationFrame(this.resizing);
+    this.resizing = requestAnimationFrame(() => {
       const width = this.root.clientWidth;
       if (width && width !== this.width) { this.width = width; this.draw(); }
     });

@@ -1,0 +1,35 @@
+"""The Curvature page: how the loss bends around the weights, at any step of a run."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dropviz.web import examples
+from dropviz.web.board import board
+from dropviz.web.reader import shown_state
+from dropviz.web.shown import example_of, go_to, named_run, shown_run, unknown
+
+
+def page() -> None:
+    """Draw the page for the experiment that the URL names, or for the example."""
+    experiment, problem = shown_run(named_run())
+    if problem:
+        unknown(problem)
+    elif experiment is not None:
+        board(experiment.id, experiment.spec, shown_state(experiment), "curvature")
+        if st.button("This run in the Lab", type="tertiary", key="to_lab"):
+            go_to("0_Lab.py", experiment.id)
+    else:
+        _example()
+
+
+def _example() -> None:
+    name = example_of(st.session_state.get("form", ""))
+    if name is None:
+        st.header("How the loss bends around the weights")
+        st.write(
+            "Press **Run** in the Lab; what is measured of the curvature is shown here, while it trains."
+        )
+        return
+    view_id = f"{examples.PREFIX}{name}"
+    board(view_id, examples.example(view_id).spec, "example", "curvature")
