@@ -1,7 +1,8 @@
 """The results that come with the program, computed by the engine that everybody's experiments run in.
 
 ``python -m dropviz.carried [PRESET …]`` writes ``dropviz/results/<preset>.json``: the preset over many more seeds than
-a person waits for, as the payload that the live route makes of it. The first screen shows it.
+a person waits for, looked at more often, as the payloads that the data routes make of it. The first screen shows it, and the
+Curvature page.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dropviz.web.examples import example_names
 from dropviz.web.reader import Reader
 
 SEEDS = 64
+LOOKED_AT = ("observe.statistics=12", "observe.refreshes=8")
 FOLDER = Path(__file__).parent / "results"
 OF_THE_VIEWER = ("cursor", "reset", "state", "progress")  # of a moment and a browser, not of the result
 
@@ -49,18 +51,26 @@ def main() -> int:
 
 
 def compute(name: str, seeds: int) -> dict[str, Any]:
-    """Run a preset over so many seeds and return what the file holds: spec, payload and versions."""
-    spec = preset(name).with_settings([f"seeds={seeds}"])
+    """Run a preset over so many seeds and return what the file holds: spec, payload, arrays and versions."""
+    spec = preset(name).with_settings(settings(seeds))
     store = Store.open()
     try:
         experiment = run_to_end(store, spec)
         if experiment.state != "done":
             raise RuntimeError(f"{name} ended as {experiment.state}: see the messages above.")
-        payload = json.loads(Reader(store, experiment.id).read(None))
+        reader = Reader(store, experiment.id)
+        payload = json.loads(reader.read(None))
+        asked = sorted({(kind, step) for _, kind, step in payload["arrays"]})
+        arrays = {f"{kind}/{step}": json.loads(reader.arrays(kind, step)[0]) for kind, step in asked}
     finally:
         store.close()
     kept = {key: value for key, value in payload.items() if key not in OF_THE_VIEWER}
-    return {"spec": spec.to_table(), "payload": kept, "versions": versions()}
+    return {"spec": spec.to_table(), "payload": kept, "arrays": arrays, "versions": versions()}
+
+
+def settings(seeds: int) -> list[str]:
+    """What a carried result has other than its preset."""
+    return [f"seeds={seeds}", *LOOKED_AT]
 
 
 if __name__ == "__main__":

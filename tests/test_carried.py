@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from dropviz.analysis import decompose
-from dropviz.experiment import ExperimentSpec, preset
+from dropviz.carried import settings
+from dropviz.experiment import ExperimentSpec, preset, refresh_steps
 from dropviz.headline import headline
 from dropviz.training import Block, Record
 
@@ -34,7 +35,7 @@ def test_a_carried_result_is_its_preset_over_many_seeds(name: str) -> None:
     table = carried(name)
     spec = ExperimentSpec.from_table(table["spec"])
     assert spec.seeds >= 32
-    assert spec == preset(name).with_settings([f"seeds={spec.seeds}"])
+    assert spec == preset(name).with_settings(settings(spec.seeds))
     assert {len(values) for values in by_seed(table).values()} == {spec.seeds}
     assert table["payload"]["ladder_title"] == "test accuracy"
 
@@ -79,5 +80,18 @@ def test_the_classroom_shows_the_same_in_little() -> None:
     assert found.mask_noise.equivalent
 
 
+@pytest.mark.parametrize("name", CARRIED)
+def test_a_carried_result_has_the_curvature_at_every_refresh(name: str) -> None:
+    table = carried(name)
+    steps = refresh_steps(ExperimentSpec.from_table(table["spec"]))
+    arms = set(table["payload"]["arms"])
+    for kind in ("density", "slice"):
+        assert {key for key in table["arrays"] if key.startswith(kind)} == {
+            f"{kind}/{step}" for step in steps
+        }
+    assert all(found.keys() == arms for found in table["arrays"].values())
+    assert len(table["payload"]["arrays"]) == 2 * len(steps) * len(arms)
+
+
 def test_a_carried_result_is_small() -> None:
-    assert max(path.stat().st_size for path in RESULTS.iterdir()) < 100_000
+    assert max(path.stat().st_size for path in RESULTS.iterdir()) < 600_000

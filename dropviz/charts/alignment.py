@@ -45,6 +45,7 @@ chart = Chart(
         "alignment/ratio_se",
     ),
     log=True,
+    wide=True,
     page="curvature",
     fold="Gradient noise",
     refreshed=True,

@@ -40,8 +40,8 @@ chart = Chart(
     place=220,
     title="Spectrum of the Hessian",
     subtitle=lambda subject: (
-        f"{subject.measured}. Share of the {subject.parameters:,} eigenvalues a decade, by 2 × 20 Lanczos steps;"
-        f" mean over {'1 seed' if subject.seeds == 1 else f'{subject.seeds} seeds'}"
+        f"{subject.measured}. Share of the {subject.parameters:,} eigenvalues a decade, from 2 × 20 Lanczos steps, smoothed;"
+        f" {'1 seed' if subject.seeds == 1 else f'mean over {subject.seeds} seeds'}"
     ),
     figure=_figure,
     metrics=(),

@@ -12,7 +12,7 @@ def _figure(subject: Subject) -> go.Figure:
         name="loss",
         autocolorscale=True,
         ncontours=14,
-        contours={"coloring": "heatmap", "showlabels": True, "labelfont": {"size": 12}},
+        contours={"coloring": "heatmap", "showlabels": False},
         line={"width": 0.8},
         colorbar={"title": {"text": "loss", "font": {"size": 12}}, "thickness": 12, "outlinewidth": 0},
         meta={"role": "slice"},

@@ -42,7 +42,7 @@ chart = Chart(
     place=230,
     title="Spectrum over training",
     subtitle=lambda subject: (
-        f"{subject.measured}. One column a refresh: darker blue, or brighter on a dark page, is where more eigenvalues lie"
+        f"{subject.measured}. One column a refresh; the colour is the share of the eigenvalues that lie there"
     ),
     figure=_figure,
     metrics=(),

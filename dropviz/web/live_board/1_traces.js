@@ -57,13 +57,13 @@ function surface(trace, meta, found) {
 }
 
 function arrange(layout, count, columns, width) {
-  const rows = Math.ceil(count / columns), wide = 1 / columns, high = 1 / rows;
+  const rows = Math.ceil(count / columns), wide = 1 / columns, high = 1 / rows, narrow = width < 520;
   for (let index = 0; index < count; index += 1) {
     const row = Math.floor(index / columns), column = index % columns;
     const suffix = index ? String(index + 1) : "";
-    const across = (width < 520 ? 0.3 : 0.16) * wide, up = 0.26 * high;
+    const across = (narrow ? 0.3 : 0.16) * wide, up = (narrow ? 0.44 : 0.26) * high;
     layout[`xaxis${suffix}`].domain = [column * wide + across / 2, (column + 1) * wide - across / 2];
     layout[`yaxis${suffix}`].domain = [1 - (row + 1) * high + up * 0.7, 1 - row * high - up * 0.3];
   }
-  layout.height = Math.round(Math.min(280, width / columns * 0.82)) * rows;
+  layout.height = Math.round(Math.min(280, width / columns * 0.82) + (narrow ? 36 : 0)) * rows;
 }

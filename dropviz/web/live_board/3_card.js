@@ -46,14 +46,19 @@ class Card {
     if (this.drawn) window.Plotly?.purge(this.plot);
   }
 
-  draw() {
+  // Unless forced, a chart whose numbers are the same as before only moves its mark.
+  draw(forced = true) {
     const Plotly = window.Plotly;
+    if (this.unmeasured()) return;
     const width = this.plot.clientWidth;
     if (!Plotly || !width) return;
     Object.assign(this, { used: [], coming: false, lost: false, seed: null });
     const data = this.chart.figure.data.map((trace) => this.filled(trace));
     this.say();
     if (this.coming && this.drawn) return; // what is there stays until the other has come
+    const shown = `${this.board.scrubber?.arm} ${this.used}`;
+    if (!forced && this.drawn && shown === this.shown) return this.moveMark();
+    this.shown = shown;
     const layout = this.layout(width);
     this.drawing = true;
     Plotly.react(this.plot, data, layout, {
@@ -82,11 +87,19 @@ class Card {
     this.at.dataset.step = chart.at_step ? [...new Set(this.used)].join(" ") : "";
   }
 
+  // Without any refresh there is no plot of one, only a line that says so; above the charts it says how to get one.
+  unmeasured() {
+    const { board, chart } = this;
+    const none = chart.refreshed && !board.refreshes && !board.arrays.has("density");
+    this.figure.classList.toggle("dv-unmeasured", none);
+    if (none) this.empty.textContent = "Not measured in this run: it takes a refresh.";
+    return none;
+  }
+
   nothing() {
     const { board, chart } = this;
     const waits = LIVE.includes(board.state ?? "queued");
-    if (this.coming) return "loading";
-    if (chart.refreshed && !board.refreshes && !board.arrays.has("density")) return "no refresh in this run";
+    if (this.coming || board.state === null) return "loading";
     if (chart.at_step && board.scrubber?.step !== null && this.anyLater()) return "nothing measured up to this step";
     return waits ? "no points yet" : "no points";
   }
@@ -95,10 +108,20 @@ class Card {
     return this.board.scrubber.stops.some((stop) => stop > this.board.now);
   }
 
-  // The scrubber has moved: what shows one step is drawn again, the others only move their mark.
+  // The scrubber has moved, or an array has come.
   scrub() {
-    if (!this.drawn || this.chart.at_step || this.chart.one_arm) this.draw();
-    else if (this.overTime()) window.Plotly?.relayout(this.plot, { shapes: this.marks() });
+    if (this.chart.at_step || this.chart.one_arm) this.draw(false);
+    else this.moveMark();
+  }
+
+  moveMark() {
+    const shapes = this.marks();
+    if (this.drawn && shapes.length) window.Plotly.relayout(this.plot, { shapes });
+  }
+
+  inView() {
+    const { top, bottom, width } = this.plot.getBoundingClientRect();
+    return width > 0 && bottom > 0 && top < window.innerHeight;
   }
 
   overTime() {

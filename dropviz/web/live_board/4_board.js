@@ -370,21 +370,22 @@ class Board {
 
   // The scrubber or its menu has moved.
   scrubbed() {
-    this.moved = true;
     this.arrays.tryAgain();
-    this.soonDrawn();
+    this.soonDrawn(() => true);
   }
 
-  // However often something arrives or moves within a frame, it is drawn once.
-  soonDrawn() {
-    this.frame ??= requestAnimationFrame(() => {
-      const moved = this.moved;
-      Object.assign(this, { frame: null, moved: false });
-      for (const card of this.cards) {
-        if (moved) card.scrub();
-        else if (card.chart.at_step || card.chart.one_arm) card.draw();
-      }
-    });
+  // However often something moves or arrives within a frame, it is drawn once: what is in view at once, then the rest.
+  soonDrawn(stale = (card) => card.chart?.at_step || card.chart?.one_arm) {
+    for (const card of this.cards) card.stale ||= stale(card);
+    this.frame ??= requestAnimationFrame(() => this.catchUp());
+  }
+
+  catchUp() {
+    this.frame = null;
+    const stale = this.cards.filter((card) => card.stale), seen = stale.filter((card) => card.inView());
+    const now = seen.length ? seen : stale.slice(0, 1);
+    for (const card of now) { card.stale = false; card.scrub(); }
+    if (stale.length > now.length) this.frame ??= requestAnimationFrame(() => this.catchUp());
   }
 
   onResize() {
