@@ -160,7 +160,7 @@ def test_the_lab_shows_a_run_in_every_state(
     assert not app.exception
     (shown,) = boards(app)
     assert (shown["view"], shown["state"]) == (view_id, state)
-    assert pressable(app) == buttons | {"Run", "Back to the example"}
+    assert pressable(app) == buttons | {"Run", "Curvature of this run", "Back to the example"}
 
 
 def test_a_run_that_was_computed_before_says_so(visit, boards, store: Store, engine, spec, me: str) -> None:
@@ -175,7 +175,7 @@ def test_the_board_gets_the_charts_of_its_subject(visit, boards, store: Store, s
     subject = Subject.of(spec)
     skeletons = json.loads(shown["charts"])
     assert [chart["name"] for chart in skeletons] == [
-        chart.name for chart in charts() if chart.shown(subject)
+        chart.name for chart in charts("lab") if chart.shown(subject)
     ]
     assert all(chart["title"] and chart["subtitle"] for chart in skeletons)
     assert all(trace["meta"]["role"] for chart in skeletons for trace in chart["figure"]["data"])
@@ -227,7 +227,7 @@ def test_run_queues_the_experiment_and_names_it_in_the_url(
     assert experiment.spec == preset("noisy-digits").with_settings(["seeds=2"])
     (shown,) = boards(app)
     assert (shown["view"], shown["state"]) == (line.id, "queued")
-    assert pressable(app) == {"Run", "Pause", "Stop", "Back to the example"}
+    assert pressable(app) == {"Run", "Pause", "Stop", "Curvature of this run", "Back to the example"}
     assert app.number_input(key="preset:noisy-digits/seeds").value == 2
 
 
@@ -302,8 +302,69 @@ def test_back_to_the_example_leaves_the_run(visit, boards, results: Path, store,
     assert store.experiment(view_id).state == "queued"
 
 
+def test_the_curvature_page_opens_on_the_example_of_the_lab(
+    visit, boards, results: Path, store, engine, spec
+) -> None:
+    carry(results, store, engine, spec, "noisy-digits")
+    app = visit("1_Curvature")
+    assert not app.exception
+    (shown,) = boards(app)
+    assert (shown["view"], shown["state"], shown["page"]) == ("example-noisy-digits", "example", "curvature")
+    names = [chart["name"] for chart in json.loads(shown["charts"])]
+    assert names == [chart.name for chart in charts("curvature") if chart.shown(Subject.of(spec))]
+    assert shown["samples"] is None
+    assert "run" not in app.query_params
+
+
+def test_without_any_result_the_curvature_page_says_where_to_begin(visit, boards, results: Path) -> None:
+    app = visit("1_Curvature")
+    assert not app.exception
+    assert "Press **Run** in the Lab" in texts(app)
+    assert boards(app) == []
+
+
+def test_the_curvature_page_shows_the_run_of_the_url_and_remembers_it(
+    visit, boards, store: Store, spec
+) -> None:
+    view_id = store.submit(spec.with_settings(["observe.refreshes=4"]))
+    app = visit("1_Curvature", run=view_id)
+    assert not app.exception
+    (shown,) = boards(app)
+    assert (shown["view"], shown["state"], shown["arm"], shown["steps"]) == (view_id, "queued", "dropout", 40)
+    assert spec.title() in shown["heading"]["title"]
+    assert (shown["notice"], shown["refreshes"]) == ("", 4)
+    assert pressable(app) == {"This run in the Lab"}
+    del app.query_params["run"]
+    app.run()
+    assert run_in_url(app) == view_id
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["observe.refreshes=0"], "This run had no curvature refreshes"),
+        (["observe.refreshes=0", "observe.statistics=0"], "This run measured no statistics"),
+        (["observe.refreshes=3", "observe.statistics=0"], "This run measured only refreshes"),
+    ],
+)
+def test_what_a_run_did_not_measure_is_said_with_how_to_get_it(
+    visit, boards, store: Store, spec, settings: list[str], said: str
+) -> None:
+    app = visit("1_Curvature", run=store.submit(spec.with_settings(settings)))
+    notice = boards(app)[0]["notice"]
+    assert notice.startswith(said)
+    assert "In the Lab, under Observation and statistics" in notice
+
+
+def test_an_unknown_run_is_unknown_on_the_curvature_page_too(visit, boards, store: Store) -> None:
+    app = visit("1_Curvature", run="0" * 32)
+    assert not app.exception
+    assert "This run is not here" in texts(app)
+    assert boards(app) == []
+
+
 def test_a_quiet_system_says_so(visit, store: Store) -> None:
-    app = visit("1_System")
+    app = visit("2_System")
     assert not app.exception
     assert "No engine serves this data directory. `dropviz serve` starts one and keeps it." in texts(app)
     assert "Nothing runs or waits." in texts(app)
@@ -322,7 +383,7 @@ def test_a_busy_system_shows_workers_and_jobs(
     store.submit(spec.with_settings(['arms=["none"]']), owner=OTHER)
     engine.train(engine.start(), [0, 10])
     store.submit(spec.with_settings(['arms=["dropout"]']), owner=me)
-    app = visit("1_System")
+    app = visit("2_System")
     assert not app.exception
     workers, jobs, _ = (table.value for table in app.table)
     assert workers["state"].tolist() == ["working", "last seen 1.0 h ago", "starting"]
@@ -336,7 +397,7 @@ def test_only_ones_own_experiments_are_listed_with_a_stop_that_stops(
     visit, store: Store, spec: ExperimentSpec, me: str
 ) -> None:
     theirs, mine = store.submit(spec, owner=OTHER), store.submit(spec.with_settings(["p=0.2"]), owner=me)
-    app = visit("1_System")
+    app = visit("2_System")
     assert [button.key for button in app.button] == [f"stop/{mine}"]
     assert app.get("link_button")[0].proto.url.endswith(f"lab?run={mine}")
     app.button(key=f"stop/{mine}").click().run()
@@ -347,7 +408,7 @@ def test_only_ones_own_experiments_are_listed_with_a_stop_that_stops(
 
 def test_the_system_page_never_tells_whose_experiments_there_are(visit, store: Store, spec, me: str) -> None:
     view_id = store.submit(spec, owner=OTHER)
-    app = visit("1_System")
+    app = visit("2_System")
     seen = texts(app) + "".join(table.value.to_string() for table in app.table)
     assert OTHER not in seen
     assert view_id not in seen
