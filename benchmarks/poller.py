@@ -30,8 +30,7 @@ class Viewer:
         Raises:
             RuntimeError: The server refuses.
         """
-        query = f"?cursor={self.cursor}" if self.cursor else ""
-        self.connection.request("GET", self.path + query)
+        self.connection.request("GET", f"{self.path}?page=lab&cursor={self.cursor}")
         answer = self.connection.getresponse()
         body = answer.read()
         if answer.status != 200:

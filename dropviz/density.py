@@ -49,8 +49,8 @@ def averaged(nodes_and_weights: np.ndarray) -> np.ndarray | None:
 
 
 def ticks() -> tuple[list[float], list[str]]:
-    """Places and labels of an axis: 0, and the powers of ten on both sides of it."""
-    powers = range(floor(log10(SCALE)) + 1, round(HIGHEST + log10(SCALE)) + 1)
+    """Places and labels of an axis: 0, and the powers of ten on both sides of it that do not crowd it."""
+    powers = range(floor(log10(SCALE)) + 2, round(HIGHEST + log10(SCALE)) + 1)
     values = [0.0, *(sign * 10.0**power for power in powers for sign in (-1, 1))]
     shown = sorted(value for value in values if LOWEST <= float(place(np.array(value))) <= HIGHEST)
     return [round(float(place(np.array(value))), 4) for value in shown], [

@@ -32,7 +32,7 @@ chart = Chart(
     place=320,
     title="Mask noise along the curvature",
     subtitle=lambda subject: (
-        f"{subject.measured}. Above: tr(HΣ), and thin dotted tr H tr Σ / P, noise of no particular direction."
+        f"{subject.measured}. Above: tr(HΣ), and thin dotted tr\u00a0H\u00a0·\u00a0tr\u00a0Σ\u00a0/\u00a0P, noise of no particular direction."
         " Below: their ratio. All ± s.e."
     ),
     figure=_figure,

@@ -8,7 +8,7 @@ from dropviz.charts.at_step import profile
 from dropviz.charts.chart import Chart, Subject
 from dropviz.charts.traces import value_axis
 
-PLACES = {"λ₁": "top1", "λ₂": "top2", "λ₃": "top3", "λ₄": "top4", "λ₅": "top5", "lowest": "lowest"}
+PLACES = {"largest": "top1", "2nd": "top2", "3rd": "top3", "4th": "top4", "5th": "top5", "lowest": "lowest"}
 
 
 def _figure(subject: Subject) -> go.Figure:
@@ -18,7 +18,7 @@ def _figure(subject: Subject) -> go.Figure:
         [profile(arm, metrics, errors=errors) for arm in subject.arms],
         layout={
             "template": None,
-            "xaxis": {"title": {"text": "eigenvalue, largest first"}, "type": "category"},
+            "xaxis": {"title": {"text": "eigenvalue"}, "type": "category"},
             "yaxis": {"title": {"text": "value"}, "rangemode": "tozero"} | value_axis(False),
             "height": 380,
         },

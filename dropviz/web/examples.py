@@ -29,7 +29,6 @@ class Example:
             | {
                 "cursor": str(Cursor(EPOCH, len(table["payload"]["rows"]))),
                 "state": "example",
-                "progress": _progress(self.spec),
             }
         )
         self._arrays: dict[str, dict[str, Any]] = table.get("arrays", {})
@@ -42,7 +41,10 @@ class Example:
             nothing: dict[str, Any] = (
                 {} if reset else {"rows": [], "arrays": [], "surfaces": {}, "samples": {}}
             )
-            self._bodies[reset, page] = _json(for_page(self.payload | {"reset": reset} | nothing, page))
+            progress = {"progress": _progress(self.spec, page)}
+            self._bodies[reset, page] = _json(
+                for_page(self.payload | progress | {"reset": reset} | nothing, page)
+            )
         return self._bodies[reset, page]
 
     def arrays(self, kind: str, step: int) -> tuple[bytes, bool]:
@@ -81,16 +83,17 @@ def example(view_id: str) -> Example:
     return Example(name, json.loads(path.read_text("utf-8")))
 
 
-def _progress(spec: ExperimentSpec) -> dict[str, Any]:
+def _progress(spec: ExperimentSpec, page: Page | None) -> dict[str, Any]:
     total = spec.train.steps * len(spec.arms)
     seeds = f"{spec.seeds} paired seeds" if spec.seeds > 1 else "1 seed"
+    where = " in the Lab" if page == "curvature" else ""
     nothing = ("steps_per_second", "eta_seconds", "device", "heartbeat_age")
     return {
         "fraction": 1.0,
         "step": total,
         "total": total,
         "queue_position": 0,
-        "message": f"Pre-computed: {seeds}. Press Run for your own.",
+        "message": f"Pre-computed: {seeds}. Press Run{where} for your own.",
     } | dict.fromkeys(nothing)
 
 

@@ -1,6 +1,6 @@
 """``make screenshots``: the pictures of the documentation and of a review, taken from the real page.
 
-``docs/images/lab.png`` is the README's; the others (running, done, dark, narrow, two moons, failed, System) go to
+``docs/images/lab.png`` is the README's; the others (running, done, dark, narrow, two moons, failed, Curvature, System) go to
 ``test-results/`` for somebody to look at, or all of them to the folder that is named.
 """
 
@@ -59,6 +59,7 @@ def main() -> None:
         for name, look in looks.items():
             size = LONG_PHONE if name.endswith("narrow") else LONGER
             take(browser, served, f"/lab?run={text}", folder / f"{name}.png", size, until="Done.", **look)
+        take_curvature(browser, served, folder)
         take(
             browser,
             served,
@@ -73,6 +74,25 @@ def main() -> None:
     print(f"{README_PICTURE.relative_to(ROOT)} and {len(list(folder.glob('*.png')))} pictures in {folder}")
 
 
+def take_curvature(browser: Browser, served: Served, folder: Path) -> None:
+    """The Curvature page at an early step: in light, in dark, on a phone; without refreshes; and of the example."""
+    take(browser, served, "/curvature", folder / "curvature-example.png", TALL, until="of 1,500")
+    view_id = served.store.submit(preset("classroom").with_settings(REFRESHED))
+    looks: dict[str, tuple[Any, dict[str, Any]]] = {
+        "curvature": (LONGER, {}),
+        "curvature-dark": (LONGER, {"color_scheme": "dark"}),
+        "curvature-narrow": (LONG_PHONE, {}),
+    }
+    for name, (size, look) in looks.items():
+        path = f"/curvature?run={view_id}&step=60"
+        take(browser, served, path, folder / f"{name}.png", size, until="Done.", **look)
+    bare = served.store.submit(preset("classroom").with_settings(["seeds=1", "observe.refreshes=0"]))
+    path = f"/curvature?run={bare}"
+    take(browser, served, path, folder / "curvature-unmeasured.png", TALL, until="no curvature refreshes")
+
+
+REFRESHED = ["data=two-moons", "model.widths=[32,32]", "train.steps=300", "seeds=3"]
+REFRESHED += ["observe.statistics=10", "observe.refreshes=6"]
 EXPERIMENTS: dict[str, list[str]] = {
     "done": [],
     "moons": ["data=two-moons", "model.widths=[64,64]", "train.steps=600"],

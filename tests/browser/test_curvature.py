@@ -219,6 +219,29 @@ def test_a_run_without_refreshes_says_how_to_get_them(page: Page, served: Served
     expect(page.locator("[data-chart=layers] .dv-at")).to_have_text("at step 60")
 
 
+def test_while_it_trains_the_page_follows_until_the_scrubber_is_moved(page: Page, served: Served) -> None:
+    long = ["train.steps=60000", "observe.evaluations=600", "observe.statistics=600", "first_seed=700"]
+    view_id = served.store.submit(
+        preset("noisy-digits").with_settings(['arms=["none"]', "seeds=1", "model.widths=[8]", *long])
+    )
+    page.goto(f"{served.url}/curvature?run={view_id}")
+    expect(page.locator(".dropviz")).to_have_attribute("data-state", "running")
+    now, slider = page.locator(".dv-now strong"), page.get_by_role("slider")
+    page.wait_for_function("document.querySelector('.dv-now strong')?.textContent.replace(',', '') > 200")
+    seen = now.inner_text()
+    expect(now).not_to_have_text(seen)
+    slider.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    stops = slider.get_attribute("max")
+    expect(slider).not_to_have_attribute("max", str(stops))
+    expect(now).to_have_text("100")
+    expect(page.locator("[data-chart=layers] .dv-at")).to_have_text("at step 100")
+    page.get_by_role("button", name="follow live").click()
+    expect(now).not_to_have_text("100")
+    served.store.request(view_id, "stop")
+
+
 def test_the_lab_and_the_page_keep_the_run(tab: Page, view_id: str) -> None:
     tab.get_by_role("link", name="Lab").click()
     tab.wait_for_url(re.compile(rf"lab\?run={view_id}"))

@@ -13,6 +13,7 @@ from dropviz.experiment import ExperimentSpec
 from dropviz.store import Store, UnknownExperiment
 from dropviz.web import examples, live
 from dropviz.web.examples import Example
+from dropviz.web.payload import NoArray
 
 SENTENCE = re.compile(r"[A-Za-z'].*[.!]")
 UNKNOWN = "0" * 32
@@ -175,6 +176,21 @@ def test_an_examples_progress_is_complete_and_says_that_nothing_runs(carried: Ex
     assert found["step"] == found["total"] == spec.train.steps * len(spec.arms)
     assert found["eta_seconds"] is found["steps_per_second"] is found["heartbeat_age"] is None
     assert found["message"] == "Pre-computed: 3 paired seeds. Press Run for your own."
+
+
+def test_an_example_has_its_arrays_and_sends_each_page_what_it_draws(carried: Example) -> None:
+    array = {"none": {"first": 3, "values": [0.5]}}
+    table = {"spec": carried.spec.to_table(), "payload": carried.payload, "arrays": {"density/10": array}}
+    example = Example("tiny", table | {"payload": carried.payload | {"arrays": [[0, "density", 10]]}})
+    page = json.loads(example.read(None, "curvature"))
+    assert page["arrays"] == [[0, "density", 10]]
+    assert page["progress"]["message"] == "Pre-computed: 3 paired seeds. Press Run in the Lab for your own."
+    assert "headline" not in page
+    assert "arrays" not in json.loads(example.read(None, "lab"))
+    body, lasting = example.arrays("density", 10)
+    assert (json.loads(body), lasting) == (array, False)
+    with pytest.raises(NoArray, match="no density at step 11"):
+        example.arrays("density", 11)
 
 
 def test_the_examples_that_come_with_the_program_are_readable(app: Starlette, get) -> None:

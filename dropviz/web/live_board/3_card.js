@@ -216,6 +216,7 @@ class Card {
 
   paint(trace, meta) {
     const color = this.board.color(meta.arm);
+    if (meta.role === "slice") trace.line.color = this.board.mode === "dark" ? "rgba(232,234,237,0.55)" : "rgba(28,35,45,0.6)";
     if (this.board.mode === "light") return;
     if (meta.role === "effect") trace.fillcolor = meta.effect === "explicit" ? "rgba(77,159,230,0.14)" : "rgba(77,159,230,0.34)";
     if (meta.role === "effect-label") trace.textfont.color = "#8ec5f5";
