@@ -59,11 +59,11 @@ def notice(subject: Subject, page: Page) -> str:
         return ""
     how = "In the Lab, under Observation and statistics, set"
     if not subject.statistics and not subject.refreshes:
-        return f"This run measured no statistics. {how} Statistics to auto and Curvature refreshes to 6, then Run."
+        return f"This run measures no statistics. {how} Statistics to auto and Curvature refreshes to 6, then Run."
     if not subject.statistics:
-        return f"This run measured only refreshes. {how} Statistics to auto, then Run."
+        return f"This run measures only refreshes. {how} Statistics to auto, then Run."
     return (
-        "This run had no curvature refreshes, so its spectrum, the loss around its weights, the 1/k law and the alignment were"
+        "This run has no curvature refreshes, so its spectrum, the loss around its weights, the 1/k law and the alignment are"
         f" not measured. {how} Curvature refreshes, to 6 for example, then Run."
     )
 

@@ -12,62 +12,11 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from dropviz.charts import Chart, Subject, arm_style, charts, reads, template
+from dropviz.charts import Chart, Subject, arm_style, charts, template
 from dropviz.charts.style import Mode
 from dropviz.experiment import preset
-from dropviz.strategies import examples
-from dropviz.task import classification, language, regression
+from tests.charts.subjects import ARMS, SUBJECTS, named
 
-ARMS = tuple(examples())
-CLASSES, PLANE = classification((64,), classes=10), classification((2,), classes=2)
-SUBJECTS = {
-    "digits": Subject(arms=ARMS, seeds=8, steps=1500, masks=16, extent=None, data="digits", task=CLASSES),
-    "one seed": Subject(
-        arms=("none", "dropout"), seeds=1, steps=40, masks=4, extent=None, data="digits", task=CLASSES
-    ),
-    "plane": Subject(
-        arms=ARMS,
-        seeds=3,
-        steps=99,
-        masks=4,
-        extent=(-1, 3, -2, 0),
-        data="two-moons",
-        task=PLANE,
-        examples=((0.0, -1.0, 0), (1.0, -1.5, 1), (2.0, -0.5, 0)),
-    ),
-    "words": Subject(
-        arms=ARMS,
-        seeds=3,
-        steps=99,
-        masks=4,
-        extent=None,
-        data="prose",
-        task=language(2000, "word"),
-        tokens="2,000 words, lower case",
-    ),
-    "characters": Subject(
-        arms=("none", "dropout"),
-        seeds=1,
-        steps=9,
-        masks=4,
-        extent=None,
-        data="prose",
-        task=language(65, "character"),
-        tokens="65 characters",
-    ),
-    "numbers": Subject(
-        arms=("none", "dropout"),
-        seeds=4,
-        steps=9,
-        masks=4,
-        extent=None,
-        data="diabetes",
-        task=regression((10,)),
-    ),
-    "one arm": Subject(
-        arms=("explicit",), seeds=2, steps=1, masks=2, extent=(0, 1, 0, 1), data="two-moons", task=PLANE
-    ),
-}
 ROLES = {
     "line",
     "band",
@@ -99,11 +48,6 @@ def chart(request: pytest.FixtureRequest) -> Chart:
 @pytest.fixture(params=SUBJECTS.values(), ids=SUBJECTS.keys())
 def subject(request: pytest.FixtureRequest) -> Subject:
     return request.param
-
-
-def named(name: str) -> Chart:
-    (found,) = (chart for chart in charts() if chart.name == name)
-    return found
 
 
 def axes(figure: go.Figure) -> Iterator[tuple[str, Any]]:
@@ -144,14 +88,6 @@ def test_the_metrics_that_a_chart_reads_are_those_of_its_traces(chart: Chart) ->
     read = {meta[key] for meta in metas for key in ("metric", "error") if key in meta}
     read |= {name for meta in metas for key in ("metrics", "errors") for name in meta.get(key, ())}
     assert set(chart.metrics) == read
-
-
-def test_a_page_asks_for_the_metrics_of_its_own_charts_only() -> None:
-    assert reads("lab", "validation/loss")
-    assert not reads("curvature", "validation/loss")
-    assert reads("curvature", "layers/anything/hessian_trace_se")
-    assert not reads("lab", "layers/anything/hessian_trace_se")
-    assert not reads("curvature", "layers/anything/gradient_norm")
 
 
 def test_axes_have_titles(chart: Chart, subject: Subject) -> None:
@@ -345,36 +281,6 @@ def test_an_estimated_regularizer_shows_its_standard_error() -> None:
         assert curve.meta["error"] == "term/explicit_se"
         assert curve.error_y.thickness
     assert "± s.e. where it is estimated" in named("regularizer").subtitle(SUBJECTS["words"])
-
-
-# The Curvature page.
-
-
-def test_every_panel_of_the_curvature_page_says_of_what_it_is(subject: Subject) -> None:
-    for chart in charts("curvature"):
-        assert re.search(
-            r"on a fixed probe of 64 training (examples|tokens)|fixed minibatches|weights|Held-out|first seed",
-            chart.subtitle(subject),
-        )
-
-
-def test_error_bars_are_named(subject: Subject) -> None:
-    for chart in charts("curvature"):
-        drawn = any("error" in trace.meta or "errors" in trace.meta for trace in chart.figure(subject).data)
-        assert not drawn or re.search(r"± (s\.e\.|residual)|95 % t interval", chart.subtitle(subject))
-
-
-def test_the_slice_says_that_other_planes_look_different(subject: Subject) -> None:
-    text = named("loss-slice").subtitle(subject)
-    assert f"one plane of {subject.parameters:,} dimensions" in text
-    assert "other planes look different" in text
-
-
-def test_a_probe_is_no_larger_than_the_training_split_and_holds_whole_segments() -> None:
-    few = preset("noisy-digits").with_settings(["data.train_size=50", "observe.probe=64"])
-    assert "50 training examples" in Subject.of(few).measured
-    text = preset("markov-lstm").with_settings(["observe.probe=64", "language.segment=35"])
-    assert "70 training tokens" in Subject.of(text).measured
 
 
 # Decision boundaries.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -19,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from dropviz.experiment import ExperimentSpec, evaluation_steps, preset
 from dropviz.store import Claim, Point, SnapshotRow, Store
 from dropviz.store.records import Outcome
-from dropviz.web import board, live, reader
+from dropviz.web import board, examples, live, reader
 from dropviz.web.visitor import COOKIE
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
@@ -53,6 +54,17 @@ def spec() -> ExperimentSpec:
     return preset("noisy-digits").with_settings(
         [arms, "seeds=3", "train.steps=40", "model.widths=[8]", "observe.evaluations=4"]
     )
+
+
+@pytest.fixture
+def results(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The package's folder of carried results, empty."""
+    folder = tmp_path / "package" / "results"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(examples, "resources", SimpleNamespace(files=lambda package: folder.parent))
+    examples.example.cache_clear()
+    yield folder
+    examples.example.cache_clear()
 
 
 @dataclass

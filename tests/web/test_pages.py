@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,43 +14,11 @@ from streamlit.testing.v1 import AppTest
 from dropviz.charts import Subject, charts
 from dropviz.experiment import ExperimentSpec, preset
 from dropviz.store import Store, Worker
-from dropviz.web import board, examples, live, main
+from dropviz.web import board, live, main
 from dropviz.web.plain import plain
+from tests.web.looking import carry, pressable, run_in_url, texts
 
 OTHER = "f" * 32
-
-
-@pytest.fixture
-def results(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The package's folder of carried results, empty."""
-    folder = tmp_path / "package" / "results"
-    folder.mkdir(parents=True)
-    monkeypatch.setattr(examples, "resources", SimpleNamespace(files=lambda package: folder.parent))
-    examples.example.cache_clear()
-    yield folder
-    examples.example.cache_clear()
-
-
-def texts(app: AppTest) -> str:
-    kinds = ("title", "header", "subheader", "markdown", "text", "caption", "info", "error")
-    return "\n".join(element.value for kind in kinds for element in app.get(kind))
-
-
-def pressable(app: AppTest) -> set[str]:
-    return {button.label for button in app.button if not button.disabled}
-
-
-def run_in_url(app: AppTest) -> str:
-    """AppTest gives what a script set as text, and what it set itself as a list."""
-    found = app.query_params["run"]
-    return found if isinstance(found, str) else found[0]
-
-
-def carry(folder: Path, store: Store, engine: Any, spec: ExperimentSpec, name: str) -> None:
-    view_id = store.submit(spec, fresh=True)
-    engine.run_all()
-    payload = json.loads(live.Readers(store).get(view_id).read(None))
-    (folder / f"{name}.json").write_text(json.dumps({"spec": spec.to_table(), "payload": payload}))
 
 
 def test_an_empty_lab_says_how_to_begin(visit, boards, results: Path) -> None:
@@ -300,67 +267,6 @@ def test_back_to_the_example_leaves_the_run(visit, boards, results: Path, store,
     app.button(key="back").click().run()
     assert boards(app)[0]["view"] == "example-noisy-digits"
     assert store.experiment(view_id).state == "queued"
-
-
-def test_the_curvature_page_opens_on_the_example_of_the_lab(
-    visit, boards, results: Path, store, engine, spec
-) -> None:
-    carry(results, store, engine, spec, "noisy-digits")
-    app = visit("1_Curvature")
-    assert not app.exception
-    (shown,) = boards(app)
-    assert (shown["view"], shown["state"], shown["page"]) == ("example-noisy-digits", "example", "curvature")
-    names = [chart["name"] for chart in json.loads(shown["charts"])]
-    assert names == [chart.name for chart in charts("curvature") if chart.shown(Subject.of(spec))]
-    assert shown["samples"] is None
-    assert "run" not in app.query_params
-
-
-def test_without_any_result_the_curvature_page_says_where_to_begin(visit, boards, results: Path) -> None:
-    app = visit("1_Curvature")
-    assert not app.exception
-    assert "Press **Run** in the Lab" in texts(app)
-    assert boards(app) == []
-
-
-def test_the_curvature_page_shows_the_run_of_the_url_and_remembers_it(
-    visit, boards, store: Store, spec
-) -> None:
-    view_id = store.submit(spec.with_settings(["observe.refreshes=4"]))
-    app = visit("1_Curvature", run=view_id)
-    assert not app.exception
-    (shown,) = boards(app)
-    assert (shown["view"], shown["state"], shown["arm"], shown["steps"]) == (view_id, "queued", "dropout", 40)
-    assert spec.title() in shown["heading"]["title"]
-    assert (shown["notice"], shown["refreshes"]) == ("", 4)
-    assert pressable(app) == {"This run in the Lab"}
-    del app.query_params["run"]
-    app.run()
-    assert run_in_url(app) == view_id
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        (["observe.refreshes=0"], "This run had no curvature refreshes"),
-        (["observe.refreshes=0", "observe.statistics=0"], "This run measured no statistics"),
-        (["observe.refreshes=3", "observe.statistics=0"], "This run measured only refreshes"),
-    ],
-)
-def test_what_a_run_did_not_measure_is_said_with_how_to_get_it(
-    visit, boards, store: Store, spec, settings: list[str], said: str
-) -> None:
-    app = visit("1_Curvature", run=store.submit(spec.with_settings(settings)))
-    notice = boards(app)[0]["notice"]
-    assert notice.startswith(said)
-    assert "In the Lab, under Observation and statistics" in notice
-
-
-def test_an_unknown_run_is_unknown_on_the_curvature_page_too(visit, boards, store: Store) -> None:
-    app = visit("1_Curvature", run="0" * 32)
-    assert not app.exception
-    assert "This run is not here" in texts(app)
-    assert boards(app) == []
 
 
 def test_a_quiet_system_says_so(visit, store: Store) -> None:
