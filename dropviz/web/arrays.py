@@ -39,14 +39,12 @@ class Index:
         for found in names:
             kind = kinds.get(found.name)
             for number, arm in enumerate(self._arms if kind else ()):
-                needed = self._needed[arm, str(kind)]
-                if job_id not in needed:
-                    continue
-                entry = (number, str(kind), found.step)
+                needed, entry = self._needed[arm, str(kind)], (number, str(kind), found.step)
                 there = self._there.setdefault(entry, set())
-                there.add(job_id)
-                if there == needed:
-                    self.entries.append(entry)
+                if job_id in needed - there:
+                    there.add(job_id)
+                    if there == needed:
+                        self.entries.append(entry)
 
 
 def arrays_at(

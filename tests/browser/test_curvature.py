@@ -239,7 +239,21 @@ def test_while_it_trains_the_page_follows_until_the_scrubber_is_moved(page: Page
     expect(page.locator("[data-chart=layers] .dv-at")).to_have_text("at step 100")
     page.get_by_role("button", name="follow live").click()
     expect(now).not_to_have_text("100")
-    served.store.request(view_id, "stop")
+    slider.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url(re.compile(r"step=100$"))
+    served.store.request(view_id, "stop")  # the script runs anew, and the address stays
+    expect(page.locator(".dropviz")).to_have_attribute("data-state", "stopped")
+    page.wait_for_timeout(2000)
+    assert page.url.endswith("&step=100")
+    expect(now).to_have_text("100")
+
+
+def test_a_step_past_the_end_is_the_last_one(page: Page, served: Served, view_id: str) -> None:
+    open_page(page, served, f"run={view_id}&step=99999&arm=nobody")
+    expect_step(page, 60)
+    expect(page.get_by_label("Maps of")).to_have_value("dropout")
 
 
 def test_the_lab_and_the_page_keep_the_run(tab: Page, view_id: str) -> None:

@@ -56,6 +56,7 @@ def test_an_array_is_there_once_all_the_jobs_that_it_needs_have_it() -> None:
     assert index.entries == [(0, "slice", 5)]
     index.add(2, names)
     index.add(3, names[:1])
+    index.add(3, names[:1])
     assert index.entries == [(0, "slice", 5), (0, "density", 5), (1, "density", 5)]
 
 

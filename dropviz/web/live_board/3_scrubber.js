@@ -38,7 +38,7 @@ class Scrubber {
     this.pause();
     this.last = data.steps;
     const asked = new URLSearchParams(window.location.search);
-    this.step = /^\d{1,9}$/.test(asked.get("step") ?? "") ? Number(asked.get("step")) : null;
+    this.step = /^\d{1,9}$/.test(asked.get("step") ?? "") ? Math.min(Number(asked.get("step")), data.steps) : null;
     const arms = Object.keys(data.styles);
     this.usual = data.arm;
     this.arm = arms.includes(asked.get("arm")) ? asked.get("arm") : data.arm;
