@@ -140,6 +140,23 @@ def test_panels_show_the_numbers_of_the_store(tab: Page, served: Served, view_id
     np.testing.assert_array_equal(np.array(shown), surface.array)
 
 
+def test_a_table_has_the_numbers_of_the_step_with_their_intervals(
+    tab: Page, served: Served, view_id: str
+) -> None:
+    tab.locator("[data-chart=layers]").get_by_role("button", name="table").click()
+    tab.get_by_role("slider").focus()
+    tab.keyboard.press("Home")
+    table = tab.locator("[data-chart=layers] table")
+    expect(table.locator("th")).to_have_text(["step 0", *ARMS])
+    values = stored(served.store, view_id, "none", "layers/layer1/hessian_trace", 0)
+    shown = table.locator("tr", has_text="layers/layer1/hessian_trace").locator("td").nth(1).inner_text()
+    mean, lower, upper = (float(number) for number in re.findall(r"-?[\d.]+", shown))
+    half = 4.3027 * values.std(ddof=1) / 3**0.5
+    assert [mean, lower, upper] == pytest.approx(
+        [values.mean(), values.mean() - half, values.mean() + half], rel=2e-3
+    )
+
+
 def test_a_density_stands_at_its_eigenvalues(tab: Page, served: Served, view_id: str) -> None:
     expect_step(tab, 60)
     (job,) = [job for job in served.store.experiment(view_id).jobs if job.arm == "none"]

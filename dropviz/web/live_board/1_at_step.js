@@ -9,7 +9,7 @@ function namesOf(pattern, metrics) {
 
 // The metrics of a trace with the labels and the errors that belong to them.
 function asked(meta, metrics) {
-  if (meta.role === "profile") return meta.metrics.map((metric, index) => ({ place: meta.places[index], metric, error: meta.errors?.[index] }));
+  if (meta.role === "profile") return meta.metrics.map((metric, index) => ({ place: meta.places[index], metric, error: meta.errors?.[index], own: meta.own_error }));
   return namesOf(meta.metric, metrics).map((name) => ({ place: name, metric: meta.metric.replace("*", name), error: meta.error?.replace("*", name) }));
 }
 

@@ -314,15 +314,17 @@ class Card {
     return [["arm", "mean", "lower", "upper", "seeds", "step"], ...lines];
   }
 
-  // A line a metric, a column an arm, at the scrubbed step.
+  // A line a metric, a column an arm, at the scrubbed step: [the interval over seeds], or ± the estimate's own error.
   stepRows() {
     const { board } = this;
     const metas = this.traces().filter((meta) => ["parts", "profile"].includes(meta.role));
     const arms = [...new Set(metas.map((meta) => meta.arm))];
     const metrics = [...new Map(metas.flatMap((meta) => asked(meta, board.payload.metrics)).map((one) => [one.metric, one])).values()];
     const lines = metrics.map((one) => [one.metric, ...arms.map((arm) => {
-      const row = board.rowAt(arm, one.metric), [up] = row ? spread(row, one.error ? board.rowAt(arm, one.error) : null, false) : [null];
-      return row ? `${this.number(row[1])}${up ? ` ± ${this.number(up)}` : ""}` : "–";
+      const row = board.rowAt(arm, one.metric), error = row && one.error ? board.rowAt(arm, one.error)?.[1] : null;
+      if (!row) return "–";
+      if (row[2] !== null && !one.own) return `${this.number(row[1])} [${this.number(row[2])}, ${this.number(row[3])}]`;
+      return error ? `${this.number(row[1])} ± ${this.number(error)}` : this.number(row[1]);
     })]);
     return [[`step ${board.now.toLocaleString("en")}`, ...arms], ...lines];
   }
