@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from dropviz import density
-from dropviz.store import Experiment, SnapshotName, SnapshotRow, Store
+from dropviz.store import SnapshotName, SnapshotRow
 from dropviz.web.aggregate import Place, tidy
 
 KINDS = {"density": "spectrum/density", "slice": "slice/loss", "surface": "surface"}
@@ -18,6 +18,7 @@ DIGITS = 4
 
 Entry = tuple[int, str, int]  # arm, kind, step
 Seeds = Mapping[int, Sequence[int]]  # job → its seeds
+Find = Callable[[int, str], SnapshotRow]
 
 
 class Index:
@@ -47,23 +48,22 @@ class Index:
                         self.entries.append(entry)
 
 
-def arrays_at(
-    store: Store,
-    experiment: Experiment,
-    places: Mapping[str, Sequence[Place]],
-    arms: Iterable[str],
-    kind: str,
-    step: int,
-) -> dict[str, Any]:
-    """Arm → its array of this kind at this step, as it travels; only arms that have it may be asked for."""
+def travelling(kind: str, places: Sequence[Place], seeds: Seeds, find: Find) -> dict[str, Any]:
+    """One arm's array of a kind as it travels, from its parts, which must be there.
+
+    Args:
+        kind: Of ``KINDS``.
+        places: Where the arm's seeds are found.
+        seeds: Those of each job.
+        find: ``find(job, name)``: the stored array of a job.
+    """
     read = {"density": _density, "slice": _slice, "surface": _surface}[kind]
-    seeds = {job.id: job.seeds for job in experiment.jobs}
-    return {arm: read(store, places[arm], seeds, step) for arm in arms}
+    return read(places, seeds, find)
 
 
-def _density(store: Store, places: Sequence[Place], seeds: Seeds, step: int) -> dict[str, Any]:
+def _density(places: Sequence[Place], seeds: Seeds, find: Find) -> dict[str, Any]:
     """The mean over seeds on the grid of ``dropviz.density``, from its first number that is not 0 on."""
-    rows = {job: _stored(store, job, "spectrum/density", step).array for job in {job for job, _ in places}}
+    rows = {job: find(job, "spectrum/density").array for job in {job for job, _ in places}}
     mean = density.averaged(np.stack([rows[job][position] for job, position in places]))
     if mean is None:
         return {"first": 0, "values": []}
@@ -72,10 +72,10 @@ def _density(store: Store, places: Sequence[Place], seeds: Seeds, step: int) -> 
     return {"first": int(there[0]), "values": [tidy(value, DIGITS - 1) for value in values]}
 
 
-def _slice(store: Store, places: Sequence[Place], seeds: Seeds, step: int) -> dict[str, Any]:
+def _slice(places: Sequence[Place], seeds: Seeds, find: Find) -> dict[str, Any]:
     """Losses, rows along the second direction, and how far from the middle each axis reaches."""
     job = places[0][0]
-    losses, axes = (_stored(store, job, name, step).array[0] for name in ("slice/loss", "slice/axes"))
+    losses, axes = (find(job, name).array[0] for name in ("slice/loss", "slice/axes"))
     reach = [tidy(end, DIGITS) for end in axes[:, -1]]
     return {
         "seed": seeds[job][0],
@@ -84,15 +84,8 @@ def _slice(store: Store, places: Sequence[Place], seeds: Seeds, step: int) -> di
     }
 
 
-def _surface(store: Store, places: Sequence[Place], seeds: Seeds, step: int) -> dict[str, Any]:
-    return surface(_stored(store, places[0][0], "surface", step))
-
-
-def _stored(store: Store, job_id: int, name: str, step: int) -> SnapshotRow:
-    found = store.snapshot_at(job_id, name, step)
-    if found is None:
-        raise LookupError(f"{name} of job {job_id} at step {step} is gone")
-    return found
+def _surface(places: Sequence[Place], seeds: Seeds, find: Find) -> dict[str, Any]:
+    return surface(find(places[0][0], "surface"))
 
 
 def surface(snapshot: SnapshotRow) -> dict[str, Any]:

@@ -8,13 +8,14 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from dropviz.charts import Page, Subject
 from dropviz.experiment import evaluation_interval
 from dropviz.store import Experiment, SnapshotRow, Store
 from dropviz.web.aggregate import Aggregate, stride_of
-from dropviz.web.arrays import Entry, Index, arrays_at, surface
+from dropviz.web.arrays import Entry, Index, surface, travelling
 from dropviz.web.payload import BadRequest, NoArray, for_page
 from dropviz.web.progress import progress
 from dropviz.web.story import story
@@ -84,9 +85,17 @@ class Reader:
             if key not in self._arrays:
                 while len(self._arrays) >= MOST_ARRAYS:
                     del self._arrays[next(iter(self._arrays))]
-                found = arrays_at(self.store, self.experiment, self._places, there, kind, step)
+                seeds = {job.id: job.seeds for job in self.experiment.jobs}
+                find = partial(self._stored, step)
+                found = {arm: travelling(kind, self._places[arm], seeds, find) for arm in there}
                 self._arrays[key] = json.dumps(found, separators=(",", ":"), allow_nan=False).encode()
             return self._arrays[key], len(there) == len(arms)
+
+    def _stored(self, step: int, job_id: int, name: str) -> SnapshotRow:
+        found = self.store.snapshot_at(job_id, name, step)
+        if found is None:
+            raise LookupError(f"{name} of job {job_id} at step {step} is gone")
+        return found
 
     def _start_over(self) -> None:
         experiment, task = self.experiment, self.experiment.spec.data.task
