@@ -225,6 +225,23 @@ def test_what_was_loaded_is_not_asked_for_again(tab: Page) -> None:
     assert [url for url in asked if "/arrays/" in url] == []
 
 
+def test_play_walks_through_the_steps_and_is_not_offered_where_motion_is_unwanted(
+    tab: Page, chromium: Browser, served: Served, view_id: str
+) -> None:
+    tab.get_by_role("slider").focus()
+    tab.keyboard.press("Home")
+    tab.get_by_role("button", name="Play through the steps").click()
+    expect(tab.get_by_role("button", name="Pause", exact=True)).to_be_visible()
+    expect_step(tab, 60)
+    expect(tab.get_by_role("button", name="Play through the steps")).to_be_visible()
+    calm = chromium.new_context(reduced_motion="reduce")
+    page = calm.new_page()
+    open_page(page, served, f"run={view_id}")
+    expect(page.get_by_role("slider")).to_be_visible()
+    expect(page.get_by_role("button", name="Play through the steps")).to_be_hidden()
+    calm.close()
+
+
 def test_a_run_without_refreshes_says_how_to_get_them(page: Page, served: Served) -> None:
     spec = preset("classroom").with_settings([*SETTINGS, "observe.refreshes=0", "seeds=1", 'arms=["none"]'])
     view_id = served.store.submit(spec)
