@@ -40,7 +40,7 @@ chart = Chart(
     place=220,
     title="Spectrum of the Hessian",
     subtitle=lambda subject: (
-        f"{subject.measured}. Share of the {subject.parameters:,} eigenvalues a decade, from 2 × 20 Lanczos steps, smoothed;"
+        f"{subject.measured}. Share of the {subject.parameters:,} eigenvalues a decade, from 36 Lanczos steps of two starts, smoothed;"
         f" {'1 seed' if subject.seeds == 1 else f'mean over {subject.seeds} seeds'}"
     ),
     figure=_figure,

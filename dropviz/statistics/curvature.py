@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PROBES = 2  # sign vectors for the trace
-LANCZOS_STEPS = 2  # from the eigenvector of the moment before
-FIRST_LANCZOS_STEPS = 6  # from a random vector
+LANCZOS_STEPS = 4  # from the eigenvector of the moment before
+FIRST_LANCZOS_STEPS = 8  # from a random vector
 
 
 def measure(moment: Moment) -> dict[str, Tensor]:
