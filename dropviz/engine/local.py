@@ -27,6 +27,7 @@ PRELOAD = [
     "dropviz.engine.child",
     "dropviz.training",
     "dropviz.curvature",
+    "dropviz.engine.forkserver_members",
 ]
 
 
