@@ -11,6 +11,7 @@ from benchmarks.measure import Rates, Row, Summary, in_turns, ratio, temporary_d
 from benchmarks.nets import bare_loop, digits
 from dropviz.engine import child
 from dropviz.engine.recorder import Ending, Recorder
+from dropviz.engine.series import Series
 from dropviz.experiment import ExperimentSpec, evaluation_steps
 from dropviz.store import Store
 from dropviz.training import Block
@@ -120,7 +121,7 @@ def _recorded(store: Store, spec: ExperimentSpec) -> Speed:
     block = Block(spec, claim.arm, claim.seeds)
     started = _now()
     recorder = Recorder(store, claim, wants)
-    ending: Ending = child.advance(block, claim, child.Series(recorder, -1))
+    ending: Ending = child.advance(block, claim, Series(recorder))
     recorder.end(ending)
     return _speed(spec, started)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from math import prod
 
@@ -89,6 +90,14 @@ def _evaluated(spec: ExperimentSpec) -> int:
     if spec.data.task.kind != "language":
         return 1
     return EVALUATION_STREAMS * spec.language.segment * spec.model.units(spec.data.task)
+
+
+def seed_blocks(seeds: Sequence[int], most: int) -> list[list[int]]:
+    """Blocks of equal size as nearly as possible: 20 seeds are 10 + 10, not 16 + 4."""
+    count = -(-len(seeds) // most)
+    return [
+        list(seeds[index * len(seeds) // count : (index + 1) * len(seeds) // count]) for index in range(count)
+    ]
 
 
 def check_data(spec: ExperimentSpec) -> None:

@@ -81,6 +81,20 @@ def checkpoint_dir() -> Path:
     return beside_store(".checkpoints")
 
 
+def weights_bytes() -> int:
+    """What the weights that a job keeps for scrubbing may take: ``$DROPVIZ_WEIGHTS_MB`` in MiB, by default 64; 0 keeps none.
+
+    Raises:
+        ValueError: ``DROPVIZ_WEIGHTS_MB`` is not a whole number.
+    """
+    text = os.environ.get("DROPVIZ_WEIGHTS_MB", "").strip() or "64"
+    if not text.isdecimal():
+        raise ValueError(
+            f"DROPVIZ_WEIGHTS_MB = {text!r} is not possible: give a whole number, or 0 to keep none."
+        )
+    return int(text) * 2**20
+
+
 def cores() -> int:
     """The processor cores this process may use: its affinity, and a container's quota where there is one."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropviz import settings
-from dropviz.experiment import code_version
 from dropviz.store import Claim, Store
+from dropviz.store.files import write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,17 +32,9 @@ def write(claim: Claim, checkpoint: Checkpoint) -> None:
     """Replace a job's checkpoint; a crash at any moment leaves the former one or the new one."""
     from safetensors.torch import save
 
-    place = {"step": str(checkpoint.step), "seq": str(checkpoint.seq), "of": _identity(claim)}
+    place = {"step": str(checkpoint.step), "seq": str(checkpoint.seq), "of": claim.identity}
     content = save(checkpoint.state, metadata=place)
-    path = path_of(claim.job_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{claim.attempt}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    _sync_folder(path.parent)
+    write_whole(path_of(claim.job_id), content, claim.attempt)
 
 
 def read(claim: Claim) -> Checkpoint | None:
@@ -57,18 +47,12 @@ def read(claim: Claim) -> Checkpoint | None:
     try:
         with safe_open(path_of(claim.job_id), framework="pt") as file:
             place = file.metadata()
-            if place["of"] != _identity(claim):
+            if place["of"] != claim.identity:
                 return None
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         return Checkpoint(state=state, step=int(place["step"]), seq=int(place["seq"]))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return None
-
-
-def _identity(claim: Claim) -> str:
-    """What a checkpoint's numbers depend on: the same for every attempt of a job, and for no other one."""
-    parts = (claim.spec, claim.arm, str(claim.seeds), code_version())
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def remove(job_id: int) -> None:
@@ -77,7 +61,7 @@ def remove(job_id: int) -> None:
 
 
 def sweep(store: Store) -> None:
-    """Delete the checkpoints of jobs that have ended, and what interrupted writes left."""
+    """Delete the checkpoints of jobs that have ended, what interrupted writes left, and the weights of jobs that failed."""
     folder = settings.checkpoint_dir()
     files = {path: path.name.partition(".")[0] for path in folder.glob("*.*")} if folder.is_dir() else {}
     jobs = {int(name) for name in files.values() if name.isdecimal()}
@@ -85,11 +69,5 @@ def sweep(store: Store) -> None:
     for path, name in files.items():
         if name.isdecimal() and int(name) in finished:
             path.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    for job in store.failed_among(store.weights.jobs()):
+        store.weights.remove(job)

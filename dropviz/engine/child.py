@@ -1,4 +1,4 @@
-"""The process that trains one job: forked from the fork server, tied to the engine, gone when the job pauses or ends.
+"""The process that runs one job: forked from the fork server, tied to the engine, gone when the job pauses or ends.
 
 The module imports no torch; the functions do.
 """
@@ -11,20 +11,20 @@ import os
 import signal
 import time
 import traceback as tracebacks
-from collections.abc import Sequence
 from multiprocessing import forkserver
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from dropviz.engine import checkpoints
+from dropviz import settings
+from dropviz.engine import checkpoints, estimating, refreshing
 from dropviz.engine.lifeline import die_with_parent, exit_when_closed
-from dropviz.engine.recorder import EXIT_SUPERSEDED, Ending, Progress, Recorder
-from dropviz.experiment import ExperimentSpec
-from dropviz.store import Claim, Point, SnapshotRow, Store
+from dropviz.engine.recorder import EXIT_SUPERSEDED, Ending, Recorder
+from dropviz.engine.series import Series
+from dropviz.experiment import ExperimentSpec, evaluation_steps, spread
+from dropviz.store import Claim, Store
+from dropviz.store.weights import MOST_STEPS
 
 if TYPE_CHECKING:
-    from dropviz.training import Block, Record, Snapshot
+    from dropviz.training import Block
 
 CHECKPOINT_SECONDS = 2.0
 LONGEST_STRETCH_SECONDS = 0.5  # between two looks at what is wanted, however far the next evaluation is
@@ -43,16 +43,18 @@ def run_job(claim: Claim, url: str, device: str, threads: int) -> None:
     """
     _tie_to_engine()
     store = Store.open(url, verify=False)
-    checkpoint = checkpoints.read(claim)
+    checkpoint = checkpoints.read(claim) if claim.kind == "train" else None
     if checkpoint and checkpoint.seq > store.last_seq(claim.job_id):
         checkpoint = None  # of points that this store never had
     seq, step = (checkpoint.seq, checkpoint.step) if checkpoint else (-1, 0)
     wants = store.begin(claim.job_id, claim.attempt, seq=seq, step=step, pid=os.getpid(), device=device)
     if wants == "superseded":
         os._exit(EXIT_SUPERSEDED)
+    if checkpoint is None:
+        store.weights.remove(claim.job_id)  # of a job of the same number, in a store that is gone
     recorder = Recorder(store, claim, wants)
     try:
-        ending = _train(claim, recorder, checkpoint, device, threads)
+        ending = _run(claim, recorder, checkpoint, device, threads)
     except Exception as error:  # whatever it was belongs on the page, next to the job
         ending = Ending(outcome="failed", error=sentence(error), traceback=tracebacks.format_exc())
     recorder.end(ending)
@@ -72,38 +74,54 @@ def _tie_to_engine() -> None:
     os.nice(NICENESS)
 
 
-def _train(
+def _run(
     claim: Claim, recorder: Recorder, checkpoint: checkpoints.Checkpoint | None, device: str, threads: int
 ) -> Ending:
     import torch
 
     from dropviz.kernels import full_precision
-    from dropviz.training import Block, Diverged
 
     torch.set_num_threads(threads)
     full_precision()
     _check_device(device)
-    block = Block(ExperimentSpec.from_table(json.loads(claim.spec)), claim.arm, claim.seeds, device)
-    series = Series(recorder, -1)
+    spec = ExperimentSpec.from_table(json.loads(claim.spec))
+    series = Series(recorder)
+    if claim.kind == "estimate":
+        return estimating.run(spec, series, device)
+    if claim.kind == "refresh":
+        return refreshing.run(spec, claim, series, device)
+    return _train(spec, claim, series, checkpoint, device)
+
+
+def _train(
+    spec: ExperimentSpec, claim: Claim, series: Series, checkpoint: checkpoints.Checkpoint | None, device: str
+) -> Ending:
+    from dropviz.training import Block, Diverged
+
+    block = Block(spec, claim.arm, claim.seeds, device)
     if checkpoint:
         block.load_state(checkpoint.state)
         series.seq = checkpoint.seq
     try:
         return advance(block, claim, series)
     except Diverged as error:
-        series.put(error.records, error.step, None)
+        series.put(error.records, error.step, block=block)
         return Ending(outcome="failed", error=str(error), traceback=tracebacks.format_exc())
 
 
 def advance(block: Block, claim: Claim, series: Series) -> Ending:
-    """Train a block to its end, or until it is to pause, handing all records and checkpoints to the series."""
+    """Train a block to its end, or until it is to pause, handing all records, weights and checkpoints to the series."""
     first, saved_at, rate = block.step, time.monotonic(), None
+    wanted, kept_at = kept_steps(block), block.evaluated_at
     while not block.finished:
         before, started = block.step, time.monotonic()
         records = block.advance(seconds=LONGEST_STRETCH_SECONDS)
         now = time.monotonic()
         rate = _smoothed(rate, block.step - before, now - started)
-        series.put(records, block.step, rate)
+        series.put(records, block.step, rate, block)
+        if block.evaluated_at > kept_at and (block.step in wanted or (wanted and block.finished)):
+            series.keep(block)
+        kept_at = max(kept_at, block.evaluated_at)
         stepped = claim.advance_once and block.step > first and block.step == block.evaluated_at
         pausing = stepped or (series.recorder.wants == "pause" and not claim.advance_once)
         if block.finished:
@@ -116,29 +134,10 @@ def advance(block: Block, claim: Claim, series: Series) -> Ending:
     return Ending(outcome="done")
 
 
-class Series:
-    """Numbers a job's records in the order in which training makes them, the same in every attempt."""
-
-    def __init__(self, recorder: Recorder, seq: int) -> None:
-        self.recorder, self.seq = recorder, seq
-
-    def put(self, records: Sequence[Record | Snapshot], step: int, rate: float | None) -> None:
-        """Hand records to the recorder."""
-        numbered: list[Point | SnapshotRow] = []
-        for record in records:
-            self.seq += 1
-            if hasattr(record, "values"):
-                values = np.asarray(record.values, dtype=np.float64)
-                numbered.append(Point(seq=self.seq, step=record.step, name=record.name, values=values))
-            else:
-                numbered.append(
-                    SnapshotRow(seq=self.seq, step=record.step, name=record.name, array=record.array)
-                )
-        self.recorder.put(Progress(records=numbered, step=step, steps_per_second=rate))
-
-    def save(self, block: Block) -> None:
-        """Hand the block's state to the recorder."""
-        self.recorder.put(checkpoints.Checkpoint(state=block.state(), step=block.step, seq=self.seq))
+def kept_steps(block: Block) -> set[int]:
+    """The evaluation steps whose weights are kept, evenly spaced: as many as fit into what a job's may take."""
+    size = sum(value.numel() * value.element_size() for value in block.parameters.values())
+    return spread(evaluation_steps(block.spec), min(MOST_STEPS, settings.weights_bytes() // size))
 
 
 def _smoothed(rate: float | None, steps: int, seconds: float) -> float | None:

@@ -1,6 +1,6 @@
-"""The thread that writes for a child: points, heartbeats, checkpoints, the end. Training never waits for the store.
+"""The thread that writes for a child: points, heartbeats, weights, checkpoints, the end. Training never waits for the store.
 
-Everything goes through one queue, so a checkpoint is published only after the points that came before it.
+Everything goes through one queue, so a checkpoint is published only after the points and weights that came before it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import sys
 import threading
 import time
 import traceback as tracebacks
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from dropviz.engine import checkpoints
 from dropviz.store import Claim, Point, SnapshotRow, Store, StoreError
@@ -26,11 +28,20 @@ EXIT_NO_STORE = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Records of one evaluation point."""
+    """Records of one evaluation point, and the seconds that were spent on what since the one before."""
 
     records: Sequence[Point | SnapshotRow]
     step: int
     steps_per_second: float | None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """Weights of a step that are kept for scrubbing."""
+
+    step: int
+    parameters: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +53,9 @@ class Ending:
     traceback: str | None = None
 
 
+Item = Progress | Kept | checkpoints.Checkpoint | Ending
+
+
 class Recorder:
     """Writes what the training thread hands over, and learns what is wanted of the job.
 
@@ -51,15 +65,15 @@ class Recorder:
     def __init__(self, store: Store, claim: Claim, wants: Orders) -> None:
         self.store, self.claim, self.wants = store, claim, wants
         self.job_id, self.attempt = claim.job_id, claim.attempt
-        self._items: list[Progress | checkpoints.Checkpoint | Ending] = []
+        self._items: list[Item] = []
         self._changed = threading.Condition()
         self._beaten_at = time.monotonic()
         self._flushed_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
-    def put(self, item: Progress | checkpoints.Checkpoint | Ending) -> None:
-        """Hand over records, a checkpoint, or the end; returns at once."""
+    def put(self, item: Item) -> None:
+        """Hand over records, weights, a checkpoint, or the end; returns at once."""
         with self._changed:
             self._items.append(item)
             if (
@@ -87,7 +101,7 @@ class Recorder:
     def _turn(self) -> bool:
         with self._changed:
             self._changed.wait_for(self._is_due, timeout=ORDERS_SECONDS)
-            items: list[Progress | checkpoints.Checkpoint | Ending] = []
+            items: list[Item] = []
             if self._is_due():
                 items, self._items = self._items, []
                 self._flushed_at = time.monotonic()
@@ -103,24 +117,34 @@ class Recorder:
         rested = time.monotonic() - self._flushed_at >= FLUSH_SECONDS
         return rested or any(isinstance(item, Ending) for item in self._items)
 
-    def _write(self, items: Sequence[Progress | checkpoints.Checkpoint | Ending]) -> bool:
+    def _write(self, items: Sequence[Item]) -> bool:
         waiting: list[Progress] = []
+        kept: list[Kept] = []
         for item in items:
             if isinstance(item, Progress):
                 waiting.append(item)
-                continue
-            self._append(waiting, durable=True)
-            waiting = []
-            self._leave_if_superseded()
-            if isinstance(item, checkpoints.Checkpoint):
-                checkpoints.write(self.claim, item)
+            elif isinstance(item, Kept):
+                kept.append(item)
             else:
-                return self._finish(item)
+                self._append(waiting, durable=True)
+                self._leave_if_superseded()
+                self._keep(kept)
+                waiting, kept = [], []
+                if isinstance(item, Ending):
+                    return self._finish(item)
+                checkpoints.write(self.claim, item)
         if waiting or time.monotonic() - self._beaten_at > HEARTBEAT_SECONDS:
             self._append(waiting)
         else:
             self.wants = self.store.orders(self.job_id, self.attempt)
+        self._leave_if_superseded()
+        self._keep(kept)
         return False
+
+    def _keep(self, kept: Sequence[Kept]) -> None:
+        for one in kept:
+            weights, of = self.store.weights, self.claim.identity
+            weights.keep(self.job_id, one.step, one.parameters, of, self.attempt)
 
     def _append(self, waiting: Sequence[Progress], *, durable: bool = False) -> None:
         last = waiting[-1] if waiting else None
@@ -130,6 +154,7 @@ class Recorder:
             [record for item in waiting for record in item.records],
             step=last.step if last else None,
             steps_per_second=last.steps_per_second if last else None,
+            seconds=_summed([item.seconds for item in waiting]),
             durable=durable,
         )
         self._beaten_at = time.monotonic()
@@ -151,3 +176,7 @@ class Recorder:
     def _leave_if_superseded(self) -> None:
         if self.wants == "superseded":
             os._exit(EXIT_SUPERSEDED)
+
+
+def _summed(tables: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: sum(table.get(name, 0.0) for table in tables) for table in tables for name in table}

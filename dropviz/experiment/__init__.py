@@ -9,11 +9,12 @@ from dropviz.experiment.schedule import (
     evaluation_steps,
     live_cost,
     live_steps,
+    picture_steps,
     refresh_steps,
     spread,
     step_rows,
 )
-from dropviz.experiment.spec import DEFAULT_ARMS, EVALUATION_STREAMS, ExperimentSpec
+from dropviz.experiment.spec import DEFAULT_ARMS, EVALUATION_STREAMS, ExperimentSpec, canonical_json
 
 __all__ = [
     "DEFAULT_ARMS",
@@ -24,12 +25,14 @@ __all__ = [
     "SpecError",
     "SurrogateChoices",
     "TrainChoices",
+    "canonical_json",
     "code_version",
     "evaluation_interval",
     "evaluation_steps",
     "live_cost",
     "live_steps",
     "load_spec",
+    "picture_steps",
     "preset",
     "preset_names",
     "refresh_steps",

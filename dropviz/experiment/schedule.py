@@ -9,6 +9,7 @@ from dropviz.experiment.spec import ExperimentSpec
 
 SHARE = 0.05  # of the steps of a run without dropout, that live statistics may take where their number is left to us
 FEWEST, MOST = 1, 30
+MOST_SURFACES, MOST_SAMPLES = 25, 10
 # What a pass forward and back costs, in multiplications of one seed: a fixed part, for the calls, where about eight seeds are
 # stacked, and three times those of the forward pass a row. Measured on one core; see docs/decisions/0013.
 FIXED = 1_300_000
@@ -50,6 +51,12 @@ def refresh_steps(spec: ExperimentSpec) -> list[int]:
         else [last]
     )
     return sorted({0, last, *(min(steps[1:], key=lambda step: abs(step - target)) for target in wanted)})
+
+
+def picture_steps(spec: ExperimentSpec) -> list[int]:
+    """The evaluation steps at which a decision surface is drawn, or a text generated, evenly spaced."""
+    most = MOST_SURFACES if spec.data.planar else MOST_SAMPLES if spec.data.task.kind == "language" else 0
+    return sorted(spread(evaluation_steps(spec), most))
 
 
 def live_cost(spec: ExperimentSpec) -> float:

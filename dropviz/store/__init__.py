@@ -2,6 +2,7 @@
 
 from dropviz.store.records import (
     Claim,
+    Estimate,
     Experiment,
     ExperimentSummary,
     Job,
@@ -17,6 +18,7 @@ from dropviz.store.store import Store
 
 __all__ = [
     "Claim",
+    "Estimate",
     "Experiment",
     "ExperimentSummary",
     "Job",

@@ -42,6 +42,9 @@ def claim(connection: Connection, worker_id: str, now: float) -> Claim | None:
         arm=job.arm,
         seeds=tuple(json.loads(job.seeds)),
         advance_once=job.advance_once,
+        kind=job.kind,
+        weights_of=job.weights_of,
+        weights_step=job.weights_step,
     )
 
 

@@ -9,11 +9,29 @@ from sqlalchemy import Connection, insert, inspect, select, update
 from dropviz.store import schema
 from dropviz.store.records import StoreError
 
-VERSION = 1
+VERSION = 2
 APPLICATION_ID = 0x44567A31  # "DVz1", in the file's header: tells our databases from anybody else's
 
+
+def _kinds_of_jobs(connection: Connection) -> None:
+    """2: jobs of several kinds, and the seconds that each spent on what."""
+    columns = (
+        "kind TEXT DEFAULT 'train' NOT NULL",
+        "cost_key TEXT",
+        "weights_of INTEGER REFERENCES jobs (id)",
+        "weights_step INTEGER",
+        "training_seconds FLOAT DEFAULT '0' NOT NULL",
+        "evaluation_seconds FLOAT DEFAULT '0' NOT NULL",
+        "statistics_seconds FLOAT DEFAULT '0' NOT NULL",
+    )
+    for column in columns:
+        connection.exec_driver_sql(f"ALTER TABLE jobs ADD COLUMN {column}")
+    connection.exec_driver_sql("CREATE INDEX jobs_by_cost ON jobs (cost_key)")
+    connection.exec_driver_sql("CREATE INDEX jobs_by_weights ON jobs (weights_of)")
+
+
 # MIGRATIONS[n] takes a database from version n to n + 1. A new database is created at VERSION at once.
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _kinds_of_jobs}
 
 
 def migrate(connection: Connection, place: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from sqlalchemy import Connection, delete, insert, select, update
@@ -22,6 +22,7 @@ def append(
     *,
     step: int | None = None,
     steps_per_second: float | None = None,
+    seconds: Mapping[str, float],
 ) -> Orders:
     """Write records that are not there yet, with the heartbeat; returns what the child is to do next.
 
@@ -42,6 +43,7 @@ def append(
     values |= {"seq": max(record.seq for record in new)} if new else {}
     values |= {"step": step} if step is not None else {}
     values |= {"steps_per_second": steps_per_second} if steps_per_second is not None else {}
+    values |= {f"{name}_seconds": jobs.c[f"{name}_seconds"] + spent for name, spent in seconds.items()}
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
     return wants
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, select
 
 from dropviz.experiment import ExperimentSpec
 from dropviz.store.jobs import fairest_queued
@@ -158,17 +158,21 @@ def queue_position(connection: Connection, view_id: str, now: float) -> int:
 
 def live_jobs(connection: Connection) -> list[Job]:
     """Every job that runs, waits or is paused, the running ones first."""
-    query = select(jobs, literal_column("0").label("cached")).where(jobs.c.state.in_(LIVE))
-    order = (jobs.c.state != "running", jobs.c.state != "queued", jobs.c.queued_at, jobs.c.id)
-    return [_job(row._mapping) for row in connection.execute(query.order_by(*order))]
+    order = (jobs.c.state != "running", jobs.c.state != "queued", jobs.c.queued_at)
+    return jobs_where(connection, jobs.c.state.in_(LIVE), *order)
 
 
 def job(connection: Connection, job_id: int) -> Job | None:
     """One job, if it exists."""
-    row = connection.execute(
-        select(jobs, literal_column("0").label("cached")).where(jobs.c.id == job_id)
-    ).first()
-    return _job(row._mapping) if row else None
+    return next(iter(jobs_where(connection, jobs.c.id == job_id)), None)
+
+
+def jobs_where(
+    connection: Connection, condition: ColumnElement[bool], *order: ColumnElement[Any]
+) -> list[Job]:
+    """The jobs of a condition, and of equal ones in an order the oldest first."""
+    query = select(jobs, literal_column("0").label("cached")).where(condition).order_by(*order, jobs.c.id)
+    return [_job(row._mapping) for row in connection.execute(query)]
 
 
 def has_queued(connection: Connection) -> bool:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from dropviz.experiment import ExperimentSpec
+from dropviz.duration import Costs
+from dropviz.experiment import ExperimentSpec, code_version
 
 State = Literal["queued", "running", "paused", "stopped", "failed", "done"]
 ExperimentState = Literal["queued", "running", "stalled", "paused", "stopped", "failed", "done"]
 Action = Literal["run", "pause", "stop", "step"]
 Orders = Literal["run", "pause", "stop", "superseded"]
+Kind = Literal["train", "estimate", "refresh"]
 Outcome = Literal["done", "failed", "stopped", "paused", "crashed", "released"]
 
 LIVE: tuple[State, ...] = ("queued", "running", "paused")
@@ -33,10 +37,12 @@ class UnknownExperiment(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One arm and a block of seeds: what a child process runs.
+    """What a child process runs: one arm and a block of seeds, which it trains or, of another kind, measures.
 
     ``cached`` says that it was done already when the experiment asked for it. ``wants`` is what the attached
-    experiments want together. ``revision`` grows whenever something here, or in the job's series, changes.
+    experiments want together. ``revision`` grows whenever something here, or in the job's series, changes. An ``estimate``
+    is of all arms, and counts these as steps; a ``refresh`` measures the weights that the job ``weights_of`` had after
+    ``weights_step`` steps. The seconds are those that all attempts together spent on each.
     """
 
     id: int
@@ -58,7 +64,23 @@ class Job:
     revision: int
     pid: int | None
     owner: str
+    kind: Kind
+    weights_of: int | None
+    weights_step: int | None
+    training_seconds: float
+    evaluation_seconds: float
+    statistics_seconds: float
     cached: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """How far the measuring of what a spec costs here is; ``costs`` by arm once it is ``done``."""
+
+    job_id: int
+    state: State
+    error: str | None
+    costs: Mapping[str, Costs] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +160,21 @@ class Claim:
     arm: str
     seeds: tuple[int, ...]
     advance_once: bool
+    kind: Kind = "train"
+    weights_of: int | None = None
+    weights_step: int | None = None
+
+    @property
+    def identity(self) -> str:
+        """What the numbers of a job depend on: the same for each of its attempts, for the refreshes of its weights, and for
+        no other one."""
+        return identity(self.spec, self.arm, self.seeds)
+
+
+def identity(spec: str, arm: str, seeds: tuple[int, ...]) -> str:
+    """A hash of what a job computes, and of the code that does."""
+    parts = (spec, arm, str(seeds), code_version())
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

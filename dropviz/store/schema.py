@@ -66,9 +66,19 @@ jobs = Table(
     Column("device", Text),
     Column("error", Text),
     Column("traceback", Text),
+    # "train", which experiments ask for; "estimate" and "refresh" measure, and belong to no experiment.
+    Column("kind", Text, nullable=False, server_default="train"),
+    Column("cost_key", Text),  # of what measures: jobs of the same key take as long as each other
+    Column("weights_of", ForeignKey("jobs.id")),  # of a refresh: whose weights are measured,
+    Column("weights_step", Integer),  # and after how many steps
+    Column("training_seconds", Float, nullable=False, server_default="0"),
+    Column("evaluation_seconds", Float, nullable=False, server_default="0"),
+    Column("statistics_seconds", Float, nullable=False, server_default="0"),
     sqlite_autoincrement=True,  # an id is never used twice in a store: checkpoints are named after it
 )
 Index("jobs_by_state", jobs.c.state, jobs.c.owner, jobs.c.queued_at)
+Index("jobs_by_cost", jobs.c.cost_key)
+Index("jobs_by_weights", jobs.c.weights_of)
 
 results = Table(
     "results",

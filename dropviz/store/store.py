@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 from dropviz import settings
+from dropviz.duration import cost_key
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import jobs, leases, points, reading, submission
+from dropviz.store import jobs, leases, measuring, points, reading, submission
 from dropviz.store.database import Database
 from dropviz.store.records import (
     Action,
     Claim,
+    Estimate,
     Experiment,
     ExperimentSummary,
     Job,
@@ -25,6 +27,7 @@ from dropviz.store.records import (
     SnapshotRow,
     Worker,
 )
+from dropviz.store.weights import Weights
 
 
 class Store:
@@ -32,6 +35,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.weights = Weights(database.path.with_suffix(".weights"))
 
     @classmethod
     def open(cls, url: str | Path | None = None, *, verify: bool = True) -> Self:
@@ -154,6 +158,48 @@ class Store:
         with self.database.read() as connection:
             return reading.live_jobs(connection)
 
+    # Jobs that measure
+
+    def request_estimate(self, spec: ExperimentSpec, owner: str = "") -> None:
+        """Have measured what a spec costs here, unless that is known or under way."""
+        key = cost_key(spec)
+        with self.database.write() as connection:
+            measuring.request_estimate(connection, spec, key, owner, time.time())
+
+    def estimate(self, spec: ExperimentSpec) -> Estimate | None:
+        """What is known of a spec's cost here; None where nobody asked."""
+        with self.database.read() as connection:
+            return measuring.estimate(connection, cost_key(spec))
+
+    def request_refresh(self, view_id: str, arm: str, step: int, owner: str = "") -> None:
+        """Have the whole spectrum measured at a step of an arm whose weights were kept, unless that is there or under way.
+
+        Raises:
+            UnknownExperiment: No experiment has this id.
+            ValueError: The experiment has no such arm, or no weights of this step.
+        """
+        with self.database.write() as connection:
+            measuring.request_refresh(connection, self.weights, view_id, arm, step, owner, time.time())
+
+    def refresh_jobs(self, job_ids: Collection[int]) -> list[Job]:
+        """The refreshes on request of these jobs' weights, the oldest first; one that is done has its series by its own id."""
+        with self.database.read() as connection:
+            return measuring.refreshes(connection, job_ids)
+
+    def expected_refresh(self, spec: ExperimentSpec, arm: str) -> float | None:
+        """Seconds that a refresh on request of an arm will take, as far as that is known."""
+        with self.database.read() as connection:
+            return measuring.expected_refresh(connection, spec, arm, settings.slots())
+
+    def stop_job(self, job_id: int) -> None:
+        """Stop a job that measures.
+
+        Raises:
+            ValueError: There is no such job, or experiments want it.
+        """
+        with self.database.write() as connection:
+            measuring.stop(connection, job_id, time.time())
+
     # For the engine
 
     def claim(self, worker_id: str) -> Claim | None:
@@ -188,9 +234,12 @@ class Store:
         *,
         step: int | None = None,
         steps_per_second: float | None = None,
+        seconds: Mapping[str, float] | None = None,
         durable: bool = False,
     ) -> Orders:
         """Write new records and the heartbeat; records that are there already are skipped.
+
+        ``seconds`` are added to what the job spent on ``training``, ``evaluation`` and ``statistics``.
 
         Returns:
             What the child is to do; ``superseded`` means that nothing was written.
@@ -204,6 +253,7 @@ class Store:
                 time.time(),
                 step=step,
                 steps_per_second=steps_per_second,
+                seconds=seconds or {},
             )
 
     def orders(self, job_id: int, attempt: int) -> Orders:
@@ -253,3 +303,8 @@ class Store:
         """Those of the given jobs that have ended or do not exist."""
         with self.database.read() as connection:
             return reading.finished_among(connection, job_ids)
+
+    def failed_among(self, job_ids: Iterable[int]) -> set[int]:
+        """Those of the given jobs that failed or do not exist."""
+        with self.database.read() as connection:
+            return measuring.failed_among(connection, job_ids)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, insert, select
 
 from dropviz import settings
-from dropviz.budget import seeds_together
+from dropviz.budget import seed_blocks, seeds_together
 from dropviz.experiment import ExperimentSpec, result_key
 from dropviz.store import jobs
 from dropviz.store.schema import experiment_jobs, experiment_results, experiments, results
@@ -66,7 +66,7 @@ def _compute_missing(connection: Connection, request: Request, arm: str, now: fl
     keys = request.keys[arm]
     found = _reusable(connection, list(keys.values()))
     missing = [seed for seed, key in keys.items() if key not in found]
-    for seeds in _blocks(missing, seeds_together(request.spec, arm)):
+    for seeds in seed_blocks(missing, seeds_together(request.spec, arm)):
         row: dict[str, object] = {"spec": request.spec.canonical(), "arm": arm, "seeds": json.dumps(seeds)}
         row |= {"owner": request.owner, "state": "queued", "wants": "run"}
         row |= {"total": request.spec.train.steps, "queued_at": now}
@@ -85,12 +85,3 @@ def _reusable(connection: Connection, keys: Sequence[str]) -> dict[str, Row]:
         .where(results.c.key.in_(keys), results.c.reusable)
     )
     return {row.key: row for row in connection.execute(query)}
-
-
-def _blocks(seeds: Sequence[int], most: int) -> Iterator[list[int]]:
-    """Blocks of equal size as nearly as possible: 20 seeds are 10 + 10, not 16 + 4."""
-    if not seeds:
-        return
-    count = -(-len(seeds) // most)
-    for index in range(count):
-        yield list(seeds[index * len(seeds) // count : (index + 1) * len(seeds) // count])

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import grad
@@ -47,6 +49,9 @@ class Block:
         self.surrogate = surrogate_choices(spec)
         self.step, self.total, self.finished = 0, spec.train.steps, False
         self.evaluated_at = -1  # the step of the latest evaluation
+        self.seconds = dict.fromkeys(
+            ("training", "evaluation", "statistics"), 0.0
+        )  # spent so far, by this process
         interval = evaluation_interval(spec)  # what the steps since then optimized:
         self.data_terms, self.penalties = torch.zeros(2, interval, len(self.seeds), device=device)
         self.clipped = torch.zeros_like(self.penalties[0])  # in how many of them clipping acted
@@ -75,7 +80,8 @@ class Block:
             records += self._measure()
         try:
             target = self._following_evaluation()
-            self._train_until(target, time.monotonic() + seconds)
+            with self._timed("training"):
+                self._train_until(target, time.monotonic() + seconds)
             if self.step < target:
                 return records
             records += [*self._mean_of_stretch(), *self._evaluate()]
@@ -157,13 +163,28 @@ class Block:
         return list(torch._foreach_add(gradients, list(noise))) if noise else gradients
 
     def _evaluate(self) -> list[Record | Snapshot]:
-        records = self.evaluation.at(self.step)
-        self._check_finite(torch.from_numpy(records[0].values)[None], self.step)
-        self.evaluated_at = self.step
-        return [*records, *self.evaluation.pictures(self.step)]
+        with self._timed("evaluation"):
+            records = self.evaluation.at(self.step)
+            self._check_finite(torch.from_numpy(records[0].values)[None], self.step)
+            self.evaluated_at = self.step
+            return [*records, *self.evaluation.pictures(self.step)]
 
     def _measure(self) -> list[Record | Snapshot]:
-        return self.observation.at(self.step, self.evaluation)
+        with self._timed("statistics"):
+            return self.observation.at(self.step, self.evaluation)
+
+    def measure_rest(self) -> list[Record | Snapshot]:
+        """Records of the statistics that the run does not have at this step."""
+        with self._timed("statistics"):
+            return self.observation.rest(self.step, self.evaluation)
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[what] += time.monotonic() - started
 
     def _check_finite(self, losses: Tensor, first: int) -> None:
         finite = losses.isfinite()
@@ -188,6 +209,16 @@ class Block:
         since = self.step - max(0, self.evaluated_at)
         saved["stretch"] = torch.stack([self.data_terms[:since], self.penalties[:since]])
         return {name: value.detach().contiguous().to("cpu", copy=True) for name, value in saved.items()}
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The stacked parameters (S, …) by name: a copy."""
+        return {name: value.detach().to("cpu", copy=True).numpy() for name, value in self.parameters.items()}
+
+    def load_weights(self, weights: Mapping[str, np.ndarray], step: int) -> None:
+        """Take the weights that a block like this one had after so many steps, to be measured and not to go on from."""
+        for name, value in weights.items():
+            self.parameters[name].detach().copy_(torch.from_numpy(value))
+        self.step = step
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Go on from a saved state."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dropviz.datasets import Text
-from dropviz.experiment import ExperimentSpec, evaluation_steps, spread
+from dropviz.experiment import ExperimentSpec, picture_steps
 from dropviz.models.model import Carried
 from dropviz.streams import generator
 from dropviz.training.feed import Feed, Segments
@@ -17,8 +17,6 @@ from dropviz.training.records import Record, Snapshot, record
 from dropviz.training.stacked import StackedModel
 
 SURFACE_SIZE = 48  # pixels of a decision surface, each way
-MOST_SURFACES = 25
-MOST_SAMPLES = 10
 PROMPT_TOKENS, SAMPLE_TOKENS = 8, 60
 
 
@@ -35,9 +33,7 @@ class Evaluation:
     def __init__(self, spec: ExperimentSpec, feed: Feed, stacked: StackedModel) -> None:
         self.spec, self.feed, self.stacked = spec, feed, stacked
         self.task = spec.data.task
-        steps = evaluation_steps(spec)
-        self.surface_steps = spread(steps, MOST_SURFACES) if spec.data.planar else set()
-        self.sample_steps = spread(steps, MOST_SAMPLES) if self.task.kind == "language" else set()
+        self.picture_steps = set(picture_steps(spec))
         found = [spec.data.references(seed) for seed in stacked.seeds]
         self.references = {name: torch.tensor([values[name] for values in found]) for name in found[0]}
         self.best_loss = torch.full((len(stacked.seeds),), torch.inf, device=stacked.device)
@@ -112,14 +108,15 @@ class Evaluation:
 
     def pictures(self, step: int) -> list[Snapshot]:
         """The decision surface, or a generated text, of the first seed, where it is time for one."""
-        found = []
-        if step in self.surface_steps:
-            found.append(Snapshot(step=step, name="surface", array=self._surface()))
-        if step in self.sample_steps:
-            prompt, text = (np.frombuffer(part.encode(), dtype=np.uint8) for part in self._sample(step))
-            found.append(Snapshot(step=step, name="prompt", array=prompt))
-            found.append(Snapshot(step=step, name="sample", array=text))
-        return found
+        if step not in self.picture_steps:
+            return []
+        if self.spec.data.planar:
+            return [Snapshot(step=step, name="surface", array=self._surface())]
+        prompt, text = (np.frombuffer(part.encode(), dtype=np.uint8) for part in self._sample(step))
+        return [
+            Snapshot(step=step, name="prompt", array=prompt),
+            Snapshot(step=step, name="sample", array=text),
+        ]
 
     def _surface(self) -> np.ndarray:
         left, right, bottom, top = self.spec.data.extent

@@ -48,6 +48,12 @@ class Observation:
         due = [one for one in statistics() if step in self.steps[one.tier]]
         return self.measure(due, step, evaluation) if due else []
 
+    def rest(self, step: int, evaluation: Evaluation) -> list[Record | Snapshot]:
+        """Records of the statistics that are not due at this step."""
+        return self.measure(
+            [one for one in statistics() if step not in self.steps[one.tier]], step, evaluation
+        )
+
     def measure(
         self, chosen: Sequence[Statistic], step: int, evaluation: Evaluation
     ) -> list[Record | Snapshot]:

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from dropviz.experiment import ExperimentSpec, evaluation_steps
+from dropviz.experiment.schedule import MOST_SURFACES
 from dropviz.masks import Draws
 from dropviz.strategies import examples
 from dropviz.training import Block, Diverged, Minibatches, Record, Snapshot
-from dropviz.training.evaluation import MOST_SURFACES, SURFACE_SIZE
+from dropviz.training.evaluation import SURFACE_SIZE
 from tests.computing.tiny import experiment
 
 Curves = dict[str, dict[int, np.ndarray]]

@@ -87,6 +87,11 @@ class House:
         points = self.store.points(self.job(view_id).id)
         return [(point.seq, point.step, point.name, point.values.tobytes()) for point in points]
 
+    def weights(self, view_id: str) -> list[tuple[str, bytes]]:
+        """The files of the weights that an experiment's first job kept."""
+        folder = self.store.weights.folder / str(self.job(view_id).id)
+        return [(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
+
 
 def open_house(folder: Path) -> House:
     environment = os.environ | {"DROPVIZ_DATA": str(folder), "DROPVIZ_DEVICE": "cpu", "DROPVIZ_SLOTS": "1"}

@@ -11,7 +11,7 @@ from dropviz import settings
 from dropviz.engine import checkpoints
 from dropviz.engine.checkpoints import Checkpoint
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import Claim, Store
+from dropviz.store import Claim, Store, records
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def test_a_checkpoint_of_another_job_of_the_same_number_is_not_used(changes: dic
 
 def test_a_checkpoint_of_other_code_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoints.write(claim(3), Checkpoint(state=STATE, step=7, seq=41))
-    monkeypatch.setattr(checkpoints, "code_version", lambda: "another")
+    monkeypatch.setattr(records, "code_version", lambda: "another")
     assert checkpoints.read(claim(3)) is None
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dropviz.experiment import ExperimentSpec, evaluation_steps
+from dropviz.store.weights import MOST_STEPS
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def reference(served, long: ExperimentSpec, made: dict[str, list]) -> list:
     if "series" not in made:
         view_id = served.store.submit(long, fresh=True)
         assert served.finish(view_id) == "done"
-        made["series"] = served.series(view_id)
+        made["series"], made["weights"] = served.series(view_id), served.weights(view_id)
     return made["series"]
 
 
@@ -99,6 +100,8 @@ def test_a_child_killed_mid_run_resumes_and_ends_bit_identical(
     resumed = served.job(view_id)
     assert (resumed.attempt, resumed.epoch) == (2, 1)
     assert served.series(view_id) == expected
+    assert served.weights(view_id) == undisturbed["weights"]
+    assert len(undisturbed["weights"]) == MOST_STEPS
 
 
 def test_pause_step_and_resume_end_bit_identical(

@@ -1,0 +1,144 @@
+"""How long an experiment takes on this server: from what its parts cost here, measured once, by arithmetic. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass
+from importlib import metadata
+from typing import Self
+
+from dropviz import settings
+from dropviz.budget import seed_blocks, seeds_together
+from dropviz.experiment import (
+    ExperimentSpec,
+    canonical_json,
+    code_version,
+    evaluation_steps,
+    live_steps,
+    picture_steps,
+    refresh_steps,
+    surrogate_choices,
+)
+
+HANDOVER_SECONDS = (
+    0.25  # of a job beside its own work: claimed, forked, begun, its end written; see docs/decisions/0014
+)
+WITHOUT_COST = (
+    "steps",
+    "learning_rate",
+    "schedule",
+    "warmup",
+)  # of training: they decide how often, not how long
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """Seconds that the parts of a job take here: one arm, as many seeds as one program stacks.
+
+    Attributes:
+        once: What a job does a single time: data and networks are made, the test split is read; and what first times take longer.
+        step: An update.
+        evaluation: A point of the curves.
+        picture: A decision surface or a generated text; 0 where there is none.
+        live: A moment of live statistics.
+        refresh: A refresh of the whole spectrum; where the experiment asks for none, a guess on the safe side.
+    """
+
+    once: float
+    step: float
+    evaluation: float
+    picture: float
+    live: float
+    refresh: float
+
+    def to_values(self) -> list[float]:
+        """The numbers in their order, as a store keeps them."""
+        return list(astuple(self))
+
+    @classmethod
+    def of_values(cls, values: Iterable[float]) -> Self:
+        """The inverse of ``to_values``."""
+        return cls(**dict(zip(cls.__dataclass_fields__, map(float, values), strict=True)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duration:
+    """What an experiment takes.
+
+    Attributes:
+        seconds: From its first job's start to its last one's end, if no other experiment takes slots.
+        arms: Seconds of the jobs of each arm.
+        statistics: The share of all these that live statistics and refreshes take.
+    """
+
+    seconds: float
+    arms: Mapping[str, float]
+    statistics: float
+
+
+def duration(spec: ExperimentSpec, costs: Mapping[str, Costs], slots: int) -> Duration:
+    """Place the jobs of an experiment on so many slots, each where one is free first, as the dispatcher does."""
+    free = [0.0] * slots
+    arms, watching = dict.fromkeys(spec.arms, 0.0), 0.0
+    lives, refreshes = len(live_steps(spec)), len(refresh_steps(spec))
+    for arm in spec.arms:
+        cost = costs[arm]
+        observed = lives * cost.live + refreshes * cost.refresh
+        job = HANDOVER_SECONDS + cost.once + spec.train.steps * cost.step + observed
+        job += len(evaluation_steps(spec)) * cost.evaluation + len(picture_steps(spec)) * cost.picture
+        for _block in _blocks(spec, arm):
+            first = free.index(min(free))
+            free[first] += job
+            arms[arm] += job
+            watching += observed
+    return Duration(seconds=max(free), arms=arms, statistics=watching / sum(arms.values()))
+
+
+def refresh_seconds(spec: ExperimentSpec, arm: str, each: float, slots: int) -> float:
+    """Of a refresh on request: of all blocks of an arm, ``each`` so many seconds."""
+    return -(-len(_blocks(spec, arm)) // slots) * (HANDOVER_SECONDS + each)
+
+
+def stacked_seeds(spec: ExperimentSpec, arm: str) -> int:
+    """Seeds of the largest block that an experiment has of this arm."""
+    return max(map(len, _blocks(spec, arm)))
+
+
+def _blocks(spec: ExperimentSpec, arm: str) -> list[list[int]]:
+    return seed_blocks(spec.seed_list(), seeds_together(spec, arm))
+
+
+def cost_key(spec: ExperimentSpec) -> str:
+    """Equal keys have equal costs: all that decides what a part of a job takes, and nothing that only says how often."""
+    table = spec.to_table()
+    parts = {name: table[name] for name in ("data", "model", "p", "language")}
+    parts |= {"train": {name: value for name, value in table["train"].items() if name not in WITHOUT_COST}}
+    parts |= {"surrogate": surrogate_choices(spec).to_table(), "source": spec.data.source()}
+    parts |= {
+        "probe": spec.observe.probe,
+        "masks": spec.observe.masks,
+        "refreshes": spec.observe.refreshes > 0,
+    }
+    parts |= {"arms": {arm: stacked_seeds(spec, arm) for arm in spec.arms}}
+    parts |= {"device": settings.device(), "threads": settings.threads(settings.slots())}
+    parts |= {"code": code_version(), "torch": metadata.version("torch")}
+    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
+
+
+def shown_seconds(seconds: float) -> str:
+    """A time for a person, as exact as an estimate is: ``6 s``, ``4 min``, ``1.5 h``."""
+    if seconds < 10:
+        return f"{max(1.0, seconds):.0f} s"
+    if seconds < 99:
+        return f"{round(seconds / 5) * 5} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def told(found: Duration) -> str:
+    """One line: ``about 25 s here; statistics 6 % of it``."""
+    line = f"about {shown_seconds(found.seconds)} here"
+    share = round(100 * found.statistics)
+    return f"{line}; statistics {share or 'under 1'} % of it" if found.statistics else line
