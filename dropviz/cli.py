@@ -65,10 +65,13 @@ def run(
     seeds: Annotated[str | None, typer.Option(metavar="N", help="The number of seeds.")] = None,
     out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("dropviz-out"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Compute anew, whatever is cached.")] = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only say how long it takes here, which takes seconds.")
+    ] = False,
 ) -> int:
     """Run an experiment and write summary.json, points.parquet and spec.json."""
     from dropviz.budget import check_budget, check_data
-    from dropviz.headless import run_experiment
+    from dropviz.headless import estimate_experiment, run_experiment
 
     chosen = _chosen(spec, preset)
     changes = list(settings or [])
@@ -77,7 +80,7 @@ def run(
     chosen = chosen.with_settings(changes)
     check_data(chosen)
     check_budget(chosen)
-    return run_experiment(chosen, out, fresh=fresh)
+    return estimate_experiment(chosen) if estimate else run_experiment(chosen, out, fresh=fresh)
 
 
 @app.command()

@@ -15,11 +15,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dropviz import settings
+from dropviz.duration import duration, shown_seconds, told
 from dropviz.engine import EngineKeeper, engine_runs
 from dropviz.experiment import ExperimentSpec
 from dropviz.export import check_writable, write
 from dropviz.headline import headline
-from dropviz.store import Experiment, Job, Store, StoreError
+from dropviz.store import Estimate, Experiment, Job, Store, StoreError
 from dropviz.store.records import FINAL
 
 LOOK_SECONDS = 0.2
@@ -67,6 +68,58 @@ def run_to_end(store: Store, spec: ExperimentSpec, *, fresh: bool = False) -> Ex
         keeper.close()
 
 
+def estimate_experiment(spec: ExperimentSpec) -> int:
+    """Say how long a spec would take on this machine, measured now unless it has been before.
+
+    Returns:
+        The exit code: 0 estimated, 1 it could not be measured, 130 stopped.
+
+    Raises:
+        ValueError: The store or a setting of this machine is not usable.
+    """
+    slots, _ = settings.slots(), settings.device()
+    store = Store.open()
+    try:
+        found = estimate_to_end(store, spec)
+    finally:
+        store.close()
+    if found.state == "failed":
+        print(f"dropviz: the time could not be measured: {found.error}", file=sys.stderr)
+        return FAILED
+    if found.state != "done":
+        return STOPPED
+    takes = duration(spec, found.costs, slots)
+    arms = ", ".join(f"{arm} {shown_seconds(seconds)}" for arm, seconds in takes.arms.items())
+    print(f"{told(takes)}\nby arm: {arms}")
+    return 0
+
+
+def estimate_to_end(store: Store, spec: ExperimentSpec) -> Estimate:
+    """Have the cost of a spec measured, with an engine for it, until that is known or a signal stops it."""
+    _check_device(store)
+    keeper = EngineKeeper()
+    try:
+        with _stop_signals() as stopping:
+            store.request_estimate(spec, owner="command line")
+            while True:
+                found = store.estimate(spec)
+                assert found is not None
+                if found.state in FINAL:
+                    return found
+                _keep(keeper)
+                if stopping.wait(LOOK_SECONDS):
+                    store.stop_job(found.job_id)
+                    return replace(found, state="stopped")
+    finally:
+        keeper.close()
+
+
+def _keep(keeper: EngineKeeper) -> None:
+    keeper.ensure()
+    if keeper.deaths >= MOST_ENGINE_DEATHS:
+        raise RuntimeError(f"The engine does not start: see {settings.data_dir() / 'engine.log'}.")
+
+
 def _check_device(store: Store) -> None:
     """Refuse to leave the work to an engine that would do it on another kind of device."""
     wanted = settings.device_class()
@@ -99,10 +152,11 @@ def _watch(store: Store, view_id: str, keeper: EngineKeeper, stopping: threading
             shown.update(experiment)
             if experiment.state in FINAL:
                 return experiment
-            keeper.ensure()
-            if keeper.deaths >= MOST_ENGINE_DEATHS:
+            try:
+                _keep(keeper)
+            except RuntimeError:
                 store.request(view_id, "stop")
-                raise RuntimeError(f"The engine does not start: see {settings.data_dir() / 'engine.log'}.")
+                raise
             store.watch(view_id)
             if stopping.wait(LOOK_SECONDS):
                 return _stop(store, view_id)

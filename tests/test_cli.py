@@ -50,6 +50,20 @@ def run(environment: dict[str, str], *arguments: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
+def test_an_estimate_says_how_long_it_takes_and_runs_nothing(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    arguments = ("run", *TINY, "--arms", "none,dropout", "--seeds", "2", "--out", str(out), "--estimate")
+    code, said, err = run(environment, *arguments)
+    assert code == 0, err
+    first, second = said.splitlines()
+    assert first.startswith("about ")
+    assert "here; statistics" in first
+    assert second.startswith("by arm: none ")
+    assert not out.exists()
+
+
 def test_a_run_writes_its_three_files(environment: dict[str, str], tmp_path: Path) -> None:
     arms = "none,dropout,dropout-8,explicit"
     code, _, err = run(

@@ -11,6 +11,7 @@ from dropviz.store import Experiment, UnknownExperiment
 from dropviz.web import examples
 from dropviz.web.board import board
 from dropviz.web.controls import buttons, submit
+from dropviz.web.estimates import amount_and_time
 from dropviz.web.forms import spec_form
 from dropviz.web.live import store
 from dropviz.web.plain import plain
@@ -49,7 +50,8 @@ def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
     pressed = buttons(experiment)
     messages = st.container()
     table = spec_form(source, start)
-    messages.caption(_amount(table))
+    with messages:
+        amount_and_time(_amount(table), _spec(table))
     if experiment is not None:
         if st.button("Curvature of this run", type="tertiary", key="to_curvature"):
             go_to("1_Curvature.py", experiment.id)
@@ -82,6 +84,14 @@ def _choose_preset(key: str) -> None:
 def _amount(table: dict[str, Any]) -> str:
     arms, seeds, steps = len(table["arms"]), table["seeds"] or 0, table["train"]["steps"] or 0
     return f"{arms * seeds * steps:,} updates: {_count(arms, 'arm')} × {_count(seeds, 'seed')} × {_count(steps, 'step')}"
+
+
+def _spec(table: dict[str, Any]) -> ExperimentSpec | None:
+    """What Run would run; None where that is refused."""
+    try:
+        return ExperimentSpec.from_table(table)
+    except SpecError:
+        return None
 
 
 def _count(number: int, what: str) -> str:

@@ -13,6 +13,7 @@ from dropviz.store.records import FINAL
 from dropviz.strategies import strategy
 
 ETA_FRACTION, ETA_SECONDS = 0.05, 3.0
+TOLD_SECONDS = 1.0  # of work, before which shares of it are not told
 LEAVES_FIRST = {"running": 0, "paused": 1, "queued": 2}
 
 
@@ -66,8 +67,10 @@ def message(experiment: Experiment) -> str:
         return f"{job.arm} failed. {last_line(job.error)} The points up to there are kept."
     if experiment.state == "stopped":
         return "Stopped. What was computed is kept. Run takes over the arms that are done and starts the others again."
+    share = statistics_share(jobs)
     if experiment.state == "done":
-        return "Done: taken from cache." if all(job.cached for job in jobs) else "Done."
+        took = f" Statistics took {share} of the time." if share else ""
+        return "Done: taken from cache." if all(job.cached for job in jobs) else f"Done.{took}"
     current = sorted(
         (job for job in jobs if job.state in LEAVES_FIRST), key=lambda job: (LEAVES_FIRST[job.state], job.id)
     )
@@ -75,10 +78,22 @@ def message(experiment: Experiment) -> str:
     part = f"{arms_done} of {len(experiment.spec.arms)} arms done"
     failed = [job for job in jobs if job.state == "failed"]
     part += "".join(f" · {job.arm} failed: {last_line(job.error)}" for job in failed)
+    part += f" · statistics {share} of the time" if share else ""
     if not current:
         return part
     job = current[0]
     return f"{job.arm}: step {job.step:,} of {job.total:,} · {part}"
+
+
+def statistics_share(jobs: Iterable[Job]) -> str:
+    """The share of the time of these jobs that their statistics took, such as ``5 %``; empty while there is little to tell."""
+    watching = training = 0.0
+    for job in jobs:
+        watching += job.statistics_seconds
+        training += job.training_seconds + job.evaluation_seconds
+    if not watching or watching + training < TOLD_SECONDS:
+        return ""
+    return f"{round(100 * watching / (watching + training)) or 'under 1'} %"
 
 
 def last_line(error: str | None) -> str:

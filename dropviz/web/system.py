@@ -20,6 +20,7 @@ from dropviz.web.visitor import visitor
 LOOK_SECONDS = 2
 SILENT_SECONDS = 15
 MOST_LISTED = 1000  # of one visitor's experiments, among which the live ones are looked for
+DOES = {"train": "trains", "estimate": "estimates the time", "refresh": "measures the spectrum"}
 PACKAGES = ("streamlit", "torch", "plotly", "numpy")
 
 
@@ -72,8 +73,9 @@ def _jobs(jobs: Sequence[Job], now: float) -> None:
 def _job_line(job: Job, now: float) -> dict[str, Any]:
     return {
         "job": str(job.id),
-        "arm": job.arm,
-        "seeds": len(job.seeds),
+        "does": DOES[job.kind],
+        "arm": job.arm or "all",
+        "seeds": len(job.seeds) or "–",
         "state": job.state,
         "step": f"{job.step:,} of {job.total:,} ({job.step / job.total:.0%})",
         "steps/s": f"{job.steps_per_second:,.0f}" if job.steps_per_second and job.state == "running" else "–",
