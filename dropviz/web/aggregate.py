@@ -56,6 +56,7 @@ class Aggregate:
         self._jobs = {arm: sorted({job for job, _ in found}) for arm, found in places.items()}
         self._stride, self._interval, self._last_step = stride, interval, last_step
         self._waiting: dict[tuple[str, str, int | None], dict[int, Point]] = {}
+        self._complete: set[tuple[str, str, int | None]] = set()
 
     def add(self, job_id: int, points: Iterable[Point]) -> None:
         """Take the new points of a job."""
@@ -77,11 +78,14 @@ class Aggregate:
 
     def _take(self, arm: str, job_id: int, point: Point) -> None:
         key = (arm, point.name, None if _read_once(point.name) else point.step)
+        if key in self._complete:
+            return
         found = self._waiting.setdefault(key, {})
         found[job_id] = point
         if len(found) < len(self._jobs[arm]):
             return
         del self._waiting[key]
+        self._complete.add(key)
         step = max(point.step for point in found.values())
         seeds = np.array(
             [found[job].values[position] for job, position in self._places[arm]], dtype=np.float64
@@ -89,6 +93,10 @@ class Aggregate:
         self.rows.append((self.arms.index(arm), self._metric(point.name), step, *summary(point.name, seeds)))
         if point.name in self.ladder:
             self.ladder[point.name].setdefault(arm, {})[step] = seeds
+
+    def sort(self) -> None:
+        """Put the rows in order of their steps, where refreshes on request came in later than what they stand between."""
+        self.rows.sort(key=lambda row: row[2])
 
     def _metric(self, name: str) -> int:
         if name not in self.metrics:

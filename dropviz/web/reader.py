@@ -92,12 +92,14 @@ class Reader:
             return self._arrays[key], len(there) == len(arms)
 
     def _stored(self, step: int, job_id: int, name: str) -> SnapshotRow:
-        found = self.store.snapshot_at(job_id, name, step)
-        if found is None:
-            raise LookupError(f"{name} of job {job_id} at step {step} is gone")
-        return found
+        measured_by = [refresh for refresh, measured in self._refreshes.items() if measured == job_id]
+        for job in (job_id, *measured_by):
+            if found := self.store.snapshot_at(job, name, step):
+                return found
+        raise LookupError(f"{name} of job {job_id} at step {step} is gone")
 
     def _start_over(self) -> None:
+        """Forget all that was read; what is there now is read again, and put in order."""
         experiment, task = self.experiment, self.experiment.spec.data.task
         places: dict[str, list[tuple[int, int]]] = {arm: [] for arm in experiment.spec.arms}
         for result in sorted(experiment.results, key=lambda result: result.seed):
@@ -121,6 +123,7 @@ class Reader:
         self._after_arrays = dict(self._after)
         self._read = {job.id: -1 for job in experiment.jobs}  # the revision at which its points were read
         self._epoch = secrets.token_hex(4)
+        self._refreshes = self._finished_refreshes()
         self._epochs = _epochs(experiment)
         self._revision = -1
         self._position = 0
@@ -144,8 +147,9 @@ class Reader:
 
     def _catch_up(self, revision: int) -> None:
         self.experiment = self.store.refreshed(self.experiment)
-        if _epochs(self.experiment) != self._epochs:
-            self._start_over()  # a resumed attempt took points back
+        taken_back = _epochs(self.experiment) != self._epochs
+        if taken_back or self._finished_refreshes() != self._refreshes:
+            self._start_over()  # a resumed attempt took points back, or a refresh put some between
         self._read_points()
         if self.experiment.spec.data.planar or self._picture == "sample":
             self._read_pictures()
@@ -169,8 +173,18 @@ class Reader:
                 self._index.add(job.id, names)
                 self._after_arrays[job.id] = names[-1].seq
             self._read[job.id] = job.revision
+        if rows == 0 and self._refreshes:
+            for refresh, measured in self._refreshes.items():
+                self._aggregate.add(measured, self.store.points(refresh))
+                self._index.add(measured, self.store.snapshot_names(refresh))
+            self._aggregate.sort()
         self._events += range(rows, len(self._aggregate.rows))
         self._events += self._index.entries[entries:]
+
+    def _finished_refreshes(self) -> dict[int, int]:
+        """The refreshes on request that are done → the job whose weights each measured."""
+        found = self.store.refresh_jobs([job.id for job in self.experiment.jobs])
+        return {job.id: job.weights_of for job in found if job.state == "done" and job.weights_of is not None}
 
     def _read_pictures(self) -> None:
         for arm, job_id in self._pictured.items():

@@ -350,3 +350,50 @@ def test_few_bodies_are_kept_whatever_cursors_are_asked_for(
     for count in range(30):
         reader.read(Cursor(epoch, count))
     assert len(reader._bodies) <= reader_module.MOST_BODIES
+
+
+def test_a_refresh_on_request_joins_the_series_when_all_blocks_of_its_arm_have_it(
+    store: Store, engine, spec: ExperimentSpec
+) -> None:
+    spec = spec.with_settings(['arms=["none"]', "seeds=70"])
+    view_id = store.submit(spec)
+    watching = Viewer(Reader(store, view_id))
+    claims = [engine.start(), engine.start()]
+    for claim in claims:
+        engine.train(claim)
+        engine.write(claim, 40, {"regularizer/monte_carlo": np.full(35, 1.0)})
+        store.weights.keep(claim.job_id, 20, {"w": np.zeros((35, 2), np.float32)}, claim.identity, 1)
+        engine.finish(claim)
+    watching.poll()
+    store.request_refresh(view_id, "none", 20)
+    found = {"spectrum/trace": np.full(35, 3.0), "regularizer/monte_carlo": np.full(35, 2.0)}
+    for blocks_measured in (1, 2):
+        claim = engine.start()
+        assert claim.kind == "refresh"
+        engine.write(claim, 20, found)
+        watching.poll()
+        engine.finish(claim)
+        watching.poll()
+        metrics = [watching.latest["metrics"][row[1]] for row in watching.rows]
+        assert metrics.count("spectrum/trace") == blocks_measured - 1
+    regularizer = watching.latest["metrics"].index("regularizer/monte_carlo")
+    assert [(row[2], row[3]) for row in watching.rows if row[1] == regularizer] == [(20, 2.0), (40, 1.0)]
+    watching.assert_same_as_newcomer()
+    Viewer(Reader(store, view_id)).poll()
+
+
+def test_a_row_that_is_there_is_not_doubled(store: Store, engine, spec: ExperimentSpec) -> None:
+    view_id = store.submit(spec.with_settings(['arms=["none"]']))
+    claim = engine.start()
+    engine.train(claim)
+    engine.write(claim, 20, {"regularizer/monte_carlo": np.full(3, 1.0)})
+    store.weights.keep(claim.job_id, 20, {"w": np.zeros((3, 2), np.float32)}, claim.identity, 1)
+    engine.finish(claim)
+    store.request_refresh(view_id, "none", 20)
+    refresh = engine.start()
+    engine.write(refresh, 20, {"regularizer/monte_carlo": np.full(3, 2.0)})
+    engine.finish(refresh)
+    watching = Viewer(Reader(store, view_id))
+    watching.poll()
+    regularizer = watching.latest["metrics"].index("regularizer/monte_carlo")
+    assert [(row[2], row[3]) for row in watching.rows if row[1] == regularizer] == [(20, 1.0)]

@@ -1,0 +1,84 @@
+"""The button that has the whole spectrum measured at a step: its cost, its states, and whose it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dropviz.experiment import ExperimentSpec
+from dropviz.store import Experiment, Store
+from dropviz.web.refreshes import kept_steps
+
+LABEL = "Measure the whole spectrum at step 20"
+
+
+def control(view_id: str, step: int) -> None:
+    from dropviz.web.live import store
+    from dropviz.web.refreshes import refresh_control
+
+    refresh_control(store().experiment(view_id), "none", step)
+
+
+@pytest.fixture
+def trained(store: Store, engine, spec: ExperimentSpec, me: str) -> Experiment:
+    """A run of this visitor's with weights at step 20 in each of its two blocks, and at step 0 in one."""
+    view_id = store.submit(spec.with_settings(['arms=["none"]', "seeds=70"]), owner=me)
+    for step in (0, 20):
+        claim = engine.start()
+        for kept in {step, 20}:
+            store.weights.keep(claim.job_id, kept, {"w": np.zeros((35, 2), np.float32)}, claim.identity, 1)
+        engine.finish(claim)
+    return store.experiment(view_id)
+
+
+def drawn(experiment: Experiment, step: int = 20) -> AppTest:
+    return AppTest.from_function(control, args=(experiment.id, step)).run()
+
+
+def test_it_is_asked_for_followed_and_gone_when_it_is_there(
+    store: Store, engine, trained: Experiment
+) -> None:
+    assert kept_steps(trained, "none") == [20]
+    app = drawn(trained)
+    assert [(button.label, button.disabled) for button in app.button] == [(LABEL, False)]
+    app.button[0].click().run()
+    assert "waits to be measured" in app.caption[0].value
+    for _block in range(2):
+        claim = engine.start()
+        store.append(claim.job_id, claim.attempt, seconds={"statistics": 6.0})
+        assert "is being measured" in app.run().caption[0].value
+        engine.finish(claim)
+    app.run()
+    assert not app.exception
+    assert (len(app.button), len(app.caption)) == (0, 0)
+    assert store.expected_refresh(trained.spec, "none") == pytest.approx(12, abs=1)
+
+
+def test_what_failed_says_why_and_what_was_stopped_may_be_asked_for_again(
+    store: Store, engine, trained: Experiment
+) -> None:
+    app = drawn(trained)
+    app.button[0].click().run()
+    app.button[0].click().run()  # Stop measuring
+    assert store.live_jobs() == []
+    assert app.button[0].label == LABEL
+    app.button[0].click().run()
+    for _block in range(2):
+        engine.finish(engine.start(), "failed", "The weights were gone.")
+    app.run()
+    assert "was not measured: The weights were gone" in app.caption[0].value
+    assert not app.button[0].disabled
+
+
+def test_it_cannot_be_pressed_without_weights_or_by_somebody_else(
+    store: Store, trained: Experiment, cookies: dict[str, str]
+) -> None:
+    (button,) = drawn(trained, 0).button
+    assert button.disabled
+    assert "not kept at step 0" in button.help
+    for name in cookies:
+        cookies[name] = "f" * 32
+    (button,) = drawn(trained).button
+    assert button.disabled
+    assert "Only who started this run" in button.help
