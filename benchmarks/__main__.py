@@ -30,13 +30,24 @@ NAMES = (
     "curvature",
     "growth",
     "presets",
+    "estimates",
     "first_point",
     "viewers",
     "peers",
     "cockpit",
     "playground",
 )
-TARGETS = ("stacked", "arms", "surrogates", "recording", "curvature", "growth", "peers", "playground")
+TARGETS = (
+    "stacked",
+    "arms",
+    "surrogates",
+    "recording",
+    "estimates",
+    "curvature",
+    "growth",
+    "peers",
+    "playground",
+)
 ALL_TARGETS = "targets"
 PACKAGES = ("torch", "numpy", "SQLAlchemy", "streamlit")
 
