@@ -14,17 +14,28 @@ from dropviz.experiment import ExperimentSpec
 from dropviz.web import plotly_js
 
 
-def board(view_id: str, spec: ExperimentSpec, state: str, page: Page = "lab") -> None:
+def board(
+    view_id: str, spec: ExperimentSpec, state: str, page: Page = "lab", measured: int = 0
+) -> tuple[str, int] | None:
     """Show an experiment live, by the charts of one page.
 
     The component keeps its key, so it is mounted once and lives as long as the page; it asks for a run of the
     script when the experiment's state is no longer ``state``, so that the buttons follow.
+
+    Args:
+        view_id, spec, state: The experiment.
+        page: Whose charts.
+        measured: How much was measured on request; where that grows, the board looks for it.
+
+    Returns:
+        Arm and step whose spectrum somebody just asked for.
     """
     subject = Subject.of(spec)
     data = {
         "view": view_id,
         "state": state,
         "heard": st.session_state.get("heard", 0),
+        "measured": measured,
         "page": page,
         "heading": heading(spec, page),
         "notice": notice(subject, page),
@@ -39,7 +50,10 @@ def board(view_id: str, spec: ExperimentSpec, state: str, page: Page = "lab") ->
         "base": _base(),
         "plotly": plotly_js.address(),
     }
-    _component()(key="board", data=data, on_changed_change=_hear)
+    found = _component()(key="board", data=data, on_changed_change=_hear, on_asked_change=lambda: None)
+    asked = found.asked or {}
+    arm, step = asked.get("arm"), asked.get("step")
+    return (arm, step) if arm in spec.arms and isinstance(step, int) else None
 
 
 def heading(spec: ExperimentSpec, page: Page) -> dict[str, str]:

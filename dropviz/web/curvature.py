@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dropviz.store import Experiment
 from dropviz.web import examples
 from dropviz.web.board import board
 from dropviz.web.reader import shown_state
+from dropviz.web.refreshes import finished_refreshes, nearest_refresh
 from dropviz.web.shown import example_of, go_to, named_run, shown_run, unknown
 
 
@@ -16,11 +18,24 @@ def page() -> None:
     if problem:
         unknown(problem)
     elif experiment is not None:
-        board(experiment.id, experiment.spec, shown_state(experiment), "curvature")
+        _measured(experiment)
         if st.button("This run in the Lab", type="tertiary", key="to_lab"):
             go_to("0_Lab.py", experiment.id)
     else:
         _example()
+
+
+def _measured(experiment: Experiment) -> None:
+    """The board, and above it what was asked for of its spectrum."""
+    above = st.container()
+    count = finished_refreshes(experiment)
+    asked = board(experiment.id, experiment.spec, shown_state(experiment), "curvature", count)
+    if asked is not None:
+        st.session_state["asked"] = (experiment.id, *asked)
+    view_id, arm, step = st.session_state.get("asked", ("", "", 0))
+    if view_id == experiment.id:
+        with above:
+            nearest_refresh(experiment, arm, step)
 
 
 def _example() -> None:

@@ -22,14 +22,33 @@ def kept_steps(experiment: Experiment, arm: str) -> list[int]:
     return sorted(set.intersection(*found)) if found else []
 
 
+def finished_refreshes(experiment: Experiment) -> int:
+    """How many refreshes on request of an experiment are done."""
+    found = store().refresh_jobs({job.id for job in experiment.jobs})
+    return sum(job.state == "done" for job in found)
+
+
+def nearest_refresh(experiment: Experiment, arm: str, step: int) -> None:
+    """``refresh_control`` at the step nearest to this one at which the weights were kept."""
+    kept = kept_steps(experiment, arm)
+    if kept:
+        refresh_control(experiment, arm, min(kept, key=lambda other: (abs(other - step), other)))
+    else:
+        st.caption(
+            f"No weights of {arm} are kept yet: they are from the first evaluation on, unless all of them together would take"
+            " more room than this server gives to a run (DROPVIZ_WEIGHTS_MB)."
+        )
+
+
 def refresh_control(experiment: Experiment, arm: str, step: int) -> None:
-    """Draw what can be done about the whole spectrum of an arm at a step; nothing where it is there.
+    """Draw what can be done about the whole spectrum of an arm at a step, or that it is there.
 
     Not to be called in a fragment: while a refresh waits or runs it is one itself, and draws the page anew at the end.
     """
     asked = _asked(experiment, arm, step)
     there = {job.weights_of for job in asked if job.state == "done"}
     if step in refresh_steps(experiment.spec) or there.issuperset(_jobs(experiment, arm)):
+        st.caption(f"The whole spectrum of {arm} is measured at step {step:,}: move there to see it.")
         return
     if any(job.state in LIVE for job in asked):
         _follow(experiment, arm, step)
@@ -59,7 +78,7 @@ def _button(experiment: Experiment, arm: str, step: int) -> None:
     else:
         why = "Eigenvalues, spectral density, trace and the loss around the weights, from the weights that were kept."
     st.button(
-        f"Measure the whole spectrum at step {step:,}{cost}",
+        f"Measure the whole spectrum of {arm} at step {step:,}{cost}",
         key=f"refresh/{arm}",
         icon=":material/query_stats:",
         disabled=not (mine and step in kept),

@@ -15,6 +15,7 @@ from dropviz import density
 from dropviz.experiment import preset
 from dropviz.store import Store
 from tests.browser.served import Served
+from tests.browser.test_lab import button
 
 ARMS = ("none", "dropout")
 SETTINGS = [f"arms={list(ARMS)}", "seeds=3", "train.steps=60", "model.widths=[8,8]", "data=two-moons"]
@@ -298,3 +299,23 @@ def test_the_lab_and_the_page_keep_the_run(tab: Page, view_id: str) -> None:
     expect(tab.locator(".dv-headline")).to_contain_text("Curvature · two-moons")
     tab.get_by_role("button", name="This run in the Lab").click()
     tab.wait_for_url(re.compile(rf"lab\?run={view_id}"))
+
+
+def test_the_spectrum_is_measured_at_the_chosen_step_on_request(
+    page: Page, served: Served, view_id: str
+) -> None:
+    page.goto(f"{served.url}/lab?run={view_id}")
+    expect(page.locator(".dropviz")).to_have_attribute("data-state", "done")
+    button(page, "Run").click()  # from now on it is this visitor's
+    page.wait_for_url(lambda url: view_id not in url)
+    own = re.search(r"run=([0-9a-f]{32})", page.url)
+    assert own
+    page.goto(f"{served.url}/curvature?run={own[1]}&step=30")
+    panel = page.locator("[data-chart=density] .dv-at")
+    expect(panel).to_contain_text("at step 10, the last measured before step 30")
+    page.get_by_role("button", name="measure here").click()
+    page.get_by_role("button", name=re.compile("Measure the whole spectrum of dropout at step 30")).click()
+    expect(page.get_by_text("The whole spectrum of dropout is measured at step 30")).to_be_visible(
+        timeout=30_000
+    )
+    expect(panel).to_have_attribute("data-step", "10 30")  # of the other arm, and of this one

@@ -22,7 +22,9 @@ class Scrubber {
     this.arms = element("select");
     this.arms.addEventListener("change", () => this.choose(this.arms.value));
     this.choice.append(this.arms);
-    this.root.append(this.play, this.range, this.label, this.newest, this.choice);
+    this.measure = this.button("measure here", () => this.ask());
+    this.measure.title = "The whole spectrum of this arm at the step nearest to this one whose weights were kept";
+    this.root.append(this.play, this.range, this.label, this.newest, this.choice, this.measure);
     this.play.hidden = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.pause();
   }
@@ -72,6 +74,7 @@ class Scrubber {
     this.range.setAttribute("aria-valuetext", `step ${now} of ${last}`);
     this.label.replaceChildren("step ", element("strong", "", now), ` of ${last}`);
     this.newest.textContent = live ? "follow live" : "last step";
+    this.measure.hidden = this.board.state === "example";
     this.newest.disabled = this.step === null || (!live && this.step === this.stops.at(-1));
   }
 
@@ -80,6 +83,12 @@ class Scrubber {
     this.show();
     this.board.scrubbed();
     this.keep();
+  }
+
+  // The script answers with what that costs, and a button.
+  ask() {
+    this.pause();
+    this.board.component.setTriggerValue("asked", { arm: this.arm, step: this.now });
   }
 
   choose(arm) {

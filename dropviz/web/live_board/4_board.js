@@ -75,9 +75,10 @@ class Board {
     } else {
       if (former !== this.mode) this.restyle();
       // A button was pressed: whatever comes of it is worth a look now.
-      if (data.state !== this.lastScriptState) { this.calm = 0; this.soon(0); }
+      if (data.state !== this.lastScriptState || data.measured !== this.measured) { this.calm = 0; this.soon(0); }
     }
     this.lastScriptState = data.state;
+    this.measured = data.measured;
   }
 
   open(data) {
