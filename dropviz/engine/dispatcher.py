@@ -73,7 +73,7 @@ class Dispatcher:
     def _place(self, free: int) -> None:
         while free > 0 and (claim := self.store.claim(self.worker_id)):
             free -= 1
-            logger.info("job %d (%s), attempt %d", claim.job_id, claim.arm, claim.attempt)
+            logger.info("job %d (%s), attempt %d", claim.job_id, claim.arm or claim.kind, claim.attempt)
             try:
                 self.engine.submit(claim)
             except OSError as error:  # no memory or no process left: the job is tried again

@@ -366,7 +366,12 @@ def test_a_refresh_on_request_joins_the_series_when_all_blocks_of_its_arm_have_i
         engine.finish(claim)
     watching.poll()
     store.request_refresh(view_id, "none", 20)
-    found = {"spectrum/trace": np.full(35, 3.0), "regularizer/monte_carlo": np.full(35, 2.0)}
+    density = np.full((35, 4, 2), 0.25, np.float32)
+    found = {
+        "spectrum/trace": np.full(35, 3.0),
+        "regularizer/monte_carlo": np.full(35, 2.0),
+        "spectrum/density": density,
+    }
     for blocks_measured in (1, 2):
         claim = engine.start()
         assert claim.kind == "refresh"
@@ -379,7 +384,8 @@ def test_a_refresh_on_request_joins_the_series_when_all_blocks_of_its_arm_have_i
     regularizer = watching.latest["metrics"].index("regularizer/monte_carlo")
     assert [(row[2], row[3]) for row in watching.rows if row[1] == regularizer] == [(20, 2.0), (40, 1.0)]
     watching.assert_same_as_newcomer()
-    Viewer(Reader(store, view_id)).poll()
+    arrays, _ = watching.reader.arrays("density", 20)
+    assert list(json.loads(arrays)) == ["none"]
 
 
 def test_a_row_that_is_there_is_not_doubled(store: Store, engine, spec: ExperimentSpec) -> None:
