@@ -8,9 +8,9 @@ from streamlit.testing.v1 import AppTest
 
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import Experiment, Store
-from dropviz.web.refreshes import kept_steps
+from dropviz.web.refreshes import finished_refreshes, kept_steps
 
-LABEL = "Measure the whole spectrum at step 20"
+LABEL = "Measure the whole spectrum of none at step 20"
 
 
 def control(view_id: str, step: int) -> None:
@@ -36,9 +36,7 @@ def drawn(experiment: Experiment, step: int = 20) -> AppTest:
     return AppTest.from_function(control, args=(experiment.id, step)).run()
 
 
-def test_it_is_asked_for_followed_and_gone_when_it_is_there(
-    store: Store, engine, trained: Experiment
-) -> None:
+def test_it_is_asked_for_and_followed_until_it_is_there(store: Store, engine, trained: Experiment) -> None:
     assert kept_steps(trained, "none") == [20]
     app = drawn(trained)
     assert [(button.label, button.disabled) for button in app.button] == [(LABEL, False)]
@@ -51,7 +49,11 @@ def test_it_is_asked_for_followed_and_gone_when_it_is_there(
         engine.finish(claim)
     app.run()
     assert not app.exception
-    assert (len(app.button), len(app.caption)) == (0, 0)
+    assert len(app.button) == 0
+    assert [caption.value for caption in app.caption] == [
+        "The whole spectrum of none is measured at step 20: move there to see it."
+    ]
+    assert finished_refreshes(trained) == 2
     assert store.expected_refresh(trained.spec, "none") == pytest.approx(12, abs=1)
 
 
@@ -82,3 +84,23 @@ def test_it_cannot_be_pressed_without_weights_or_by_somebody_else(
     (button,) = drawn(trained).button
     assert button.disabled
     assert "Only who started this run" in button.help
+
+
+def nearest(view_id: str, step: int) -> None:
+    from dropviz.web.live import store
+    from dropviz.web.refreshes import nearest_refresh
+
+    nearest_refresh(store().experiment(view_id), "none", step)
+
+
+@pytest.mark.parametrize("step", [0, 19, 900])
+def test_any_step_offers_the_nearest_one_with_weights(trained: Experiment, step: int) -> None:
+    (button,) = AppTest.from_function(nearest, args=(trained.id, step)).run().button
+    assert (button.label, button.disabled) == (LABEL, False)
+
+
+def test_a_run_whose_weights_are_not_kept_says_why(store: Store, spec: ExperimentSpec, me: str) -> None:
+    view_id = store.submit(spec.with_settings(['arms=["none"]']), owner=me)
+    app = AppTest.from_function(nearest, args=(view_id, 3)).run()
+    assert len(app.button) == 0
+    assert "No weights of none are kept yet" in app.caption[0].value
