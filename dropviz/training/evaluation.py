@@ -56,7 +56,7 @@ class Evaluation:
     def _metrics(self, split: str, parameters: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
         loss, right = self._losses(split, parameters)
         found = {f"{split}/loss": loss}
-        if self.task.kind == "classification":  # on noisy training labels it would only confuse
+        if self.task.kind == "classification":
             found[f"{split}/accuracy"] = right
         return found | self._readable(f"{split}/loss", loss)
 
@@ -70,7 +70,7 @@ class Evaluation:
         return {f"{kind}/perplexity": loss.double().exp()}
 
     def _losses(self, split: str, parameters: dict[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """Mean loss and, of a classification, accuracy over a split: (S,) each."""
+        """Mean loss and, of a classification but for training examples, accuracy over a split: (S,) each."""
         losses, right, pieces = [], [], []
         carried: Carried = {}
         for piece in self.feed.pieces(split):
@@ -79,7 +79,7 @@ class Evaluation:
             z = self.stacked.logits(piece.x, carried, parameters=parameters)
             rows = self.stacked.loss.value(z, piece.y)
             losses.append(rows if piece.counted is None else rows[:, -piece.counted :])
-            if self.task.kind == "classification":
+            if self.task.kind == "classification" and split != "train":
                 right.append((z.argmax(-1) == piece.y).to(torch.float32))
                 pieces.append((z, piece.y))
         if split == "validation":
