@@ -78,7 +78,8 @@ def notice(subject: Subject, page: Page) -> str:
         return f"This run measures only refreshes. {how} Statistics to auto, then Run."
     return (
         "This run has no curvature refreshes, so its spectrum, the loss around its weights, the 1/k law and the alignment are"
-        f" not measured. {how} Curvature refreshes, to 6 for example, then Run."
+        " not measured. Press measure here, which asks for the chosen arm and step, or set Curvature refreshes in the Lab, under"
+        " Observation and statistics, and Run."
     )
 
 

@@ -85,6 +85,15 @@ def test_the_gauss_newton_trace_converges_to_that_of_the_full_matrix() -> None:
         assert_mean(found[f"layers/layer{layer}/ggn_trace"], block.sum())
 
 
+def test_in_a_relu_perceptron_both_traces_are_one_number() -> None:
+    """Its logits are linear in each layer's weights, so H − G has no diagonal blocks."""
+    net = tiny(activation="relu")
+    hessian = hessian_of(net).detach()
+    gauss_newton = reference.gauss_newton(net.net, net.w, net.x).detach()
+    assert float((hessian - gauss_newton).norm()) > 0.1 * float(hessian.norm())
+    torch.testing.assert_close(hessian.diagonal(), gauss_newton.diagonal(), rtol=1e-10, atol=1e-12)
+
+
 def test_the_gradients_norm_is_that_of_all_layers() -> None:
     net = tiny()
     exact = full_gradient(lambda w: reference.plain_loss(net.net, w, net.x, net.y))(net.w)
