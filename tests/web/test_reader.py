@@ -14,40 +14,7 @@ from dropviz.experiment import ExperimentSpec
 from dropviz.store import Store, StoreError
 from dropviz.web import reader as reader_module
 from dropviz.web.reader import Cursor, Reader, shown_state
-
-MOVING = ("state", "headline", "ladder", "ladder_title", "effects", "arms", "metrics", "seeds")
-
-
-class Viewer:
-    """Keeps what the board in the browser keeps: rows, surfaces, and the newest of everything else."""
-
-    def __init__(self, reader: Reader) -> None:
-        self.reader = reader
-        self.cursor: Cursor | None = None
-        self.rows: list[list[Any]] = []
-        self.surfaces: dict[str, Any] = {}
-        self.samples: dict[str, Any] = {}
-        self.resets = 0
-        self.latest: dict[str, Any] = {}
-
-    def poll(self) -> dict[str, Any]:
-        answer = json.loads(self.reader.read(self.cursor))
-        if answer["reset"]:
-            self.rows, self.surfaces, self.samples = [], {}, {}
-            self.resets += 1
-        self.rows += answer["rows"]
-        self.surfaces |= answer["surfaces"]
-        self.samples |= answer["samples"]
-        self.cursor = Cursor.parse(answer["cursor"])
-        self.latest = answer
-        return answer
-
-    def assert_same_as_newcomer(self) -> None:
-        full = json.loads(self.reader.read(None))
-        assert self.rows == full["rows"]
-        assert self.surfaces == full["surfaces"]
-        assert self.samples == full["samples"]
-        assert {key: self.latest[key] for key in MOVING} == {key: full[key] for key in MOVING}
+from tests.web.viewer import Viewer
 
 
 @pytest.fixture
@@ -350,56 +317,3 @@ def test_few_bodies_are_kept_whatever_cursors_are_asked_for(
     for count in range(30):
         reader.read(Cursor(epoch, count))
     assert len(reader._bodies) <= reader_module.MOST_BODIES
-
-
-def test_a_refresh_on_request_joins_the_series_when_all_blocks_of_its_arm_have_it(
-    store: Store, engine, spec: ExperimentSpec
-) -> None:
-    spec = spec.with_settings(['arms=["none"]', "seeds=70"])
-    view_id = store.submit(spec)
-    watching = Viewer(Reader(store, view_id))
-    claims = [engine.start(), engine.start()]
-    for claim in claims:
-        engine.train(claim)
-        engine.write(claim, 40, {"regularizer/monte_carlo": np.full(35, 1.0)})
-        store.weights.keep(claim.job_id, 20, {"w": np.zeros((35, 2), np.float32)}, claim.identity, 1)
-        engine.finish(claim)
-    watching.poll()
-    store.request_refresh(view_id, "none", 20)
-    density = np.full((35, 4, 2), 0.25, np.float32)
-    found = {
-        "spectrum/trace": np.full(35, 3.0),
-        "regularizer/monte_carlo": np.full(35, 2.0),
-        "spectrum/density": density,
-    }
-    for blocks_measured in (1, 2):
-        claim = engine.start()
-        assert claim.kind == "refresh"
-        engine.write(claim, 20, found)
-        watching.poll()
-        engine.finish(claim)
-        watching.poll()
-        metrics = [watching.latest["metrics"][row[1]] for row in watching.rows]
-        assert metrics.count("spectrum/trace") == blocks_measured - 1
-    regularizer = watching.latest["metrics"].index("regularizer/monte_carlo")
-    assert [(row[2], row[3]) for row in watching.rows if row[1] == regularizer] == [(20, 2.0), (40, 1.0)]
-    watching.assert_same_as_newcomer()
-    arrays, _ = watching.reader.arrays("density", 20)
-    assert list(json.loads(arrays)) == ["none"]
-
-
-def test_a_row_that_is_there_is_not_doubled(store: Store, engine, spec: ExperimentSpec) -> None:
-    view_id = store.submit(spec.with_settings(['arms=["none"]']))
-    claim = engine.start()
-    engine.train(claim)
-    engine.write(claim, 20, {"regularizer/monte_carlo": np.full(3, 1.0)})
-    store.weights.keep(claim.job_id, 20, {"w": np.zeros((3, 2), np.float32)}, claim.identity, 1)
-    engine.finish(claim)
-    store.request_refresh(view_id, "none", 20)
-    refresh = engine.start()
-    engine.write(refresh, 20, {"regularizer/monte_carlo": np.full(3, 2.0)})
-    engine.finish(refresh)
-    watching = Viewer(Reader(store, view_id))
-    watching.poll()
-    regularizer = watching.latest["metrics"].index("regularizer/monte_carlo")
-    assert [(row[2], row[3]) for row in watching.rows if row[1] == regularizer] == [(20, 1.0)]
