@@ -117,7 +117,8 @@ def _program(size: Size, name: str) -> Callable[[], object]:
 
 def _product(spec: ExperimentSpec) -> Callable[[], object]:
     block = Block(spec, "none", spec.seed_list())
-    product = HessianProduct(plain_loss(block.probe).total, block.stacked.leaves)
+    network = block.stacked.network(block.observation.batch)
+    product = HessianProduct(plain_loss(network).total, block.stacked.leaves)
     return partial(product, torch.ones(product.shape))
 
 

@@ -14,9 +14,9 @@ MOST_SURFACES, MOST_SAMPLES = 25, 10
 # stacked, and three times those of the forward pass a row. Measured on one core; see docs/decisions/0013.
 FIXED = 1_300_000
 PROBE_PASSES, STEP_PASSES = (
-    20,
-    30,
-)  # passes forward and back on the probe, and on a minibatch, that such a moment is worth
+    24,
+    50,
+)  # such passes, on the probe and on a minibatch, that a moment of statistics is worth
 
 
 def evaluation_steps(spec: ExperimentSpec) -> list[int]:

@@ -45,8 +45,10 @@ class Observation:
             step: Updates done.
             evaluation: Of the same block, at this step.
         """
-        due = [one for one in statistics() if step in self.steps[one.tier]]
-        return self.measure(due, step, evaluation) if due else []
+        tiers = [tier for tier, steps in self.steps.items() if step in steps]
+        if not tiers:
+            return []
+        return self.measure([one for one in statistics() if one.tier in tiers], step, evaluation)
 
     def rest(self, step: int, evaluation: Evaluation) -> list[Record | Snapshot]:
         """Records of the statistics that are not due at this step."""
