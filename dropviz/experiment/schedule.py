@@ -13,10 +13,8 @@ MOST_SURFACES, MOST_SAMPLES = 25, 10
 # What a pass forward and back costs, in multiplications of one seed: a fixed part, for the calls, where about eight seeds are
 # stacked, and three times those of the forward pass a row. Measured on one core; see docs/decisions/0013.
 FIXED = 1_300_000
-PROBE_PASSES, STEP_PASSES = (
-    24,
-    50,
-)  # such passes, on the probe and on a minibatch, that a moment of statistics is worth
+# How many such passes a moment of statistics is worth, on the probe and on a minibatch.
+PROBE_PASSES, STEP_PASSES = 24, 50
 
 
 def evaluation_steps(spec: ExperimentSpec) -> list[int]:
