@@ -24,6 +24,7 @@ from dropviz.experiment import (
 HANDOVER_SECONDS = (
     0.25  # of a job beside its own work: claimed, forked, begun, its end written; see docs/decisions/0014
 )
+REFRESH_IN_LIVE = 12  # a refresh takes at most so many moments of live statistics; see docs/decisions/0014
 WITHOUT_COST = (
     "steps",
     "learning_rate",

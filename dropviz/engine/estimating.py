@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dropviz.duration import Costs, stacked_seeds
+from dropviz.duration import REFRESH_IN_LIVE, Costs, stacked_seeds
 from dropviz.engine.recorder import Ending
 from dropviz.engine.series import Series
 from dropviz.experiment import ExperimentSpec
@@ -25,7 +25,6 @@ STEP_SECONDS = 0.1  # of each arm, to take the mean over: what draws random numb
 FEWEST_STEPS, MOST_TOGETHER = 2, 64
 LOOK_SECONDS, MOST_LOOKS = 0.15, 5  # of each thing that is looked at, to take the median of all but the first
 REPEATED_SECONDS = 0.5  # what takes longer the first time is taken as it is
-REFRESH_IN_LIVE = 12  # a refresh takes at most so many moments of live statistics; see docs/decisions/0014
 
 
 def run(spec: ExperimentSpec, series: Series, device: str) -> Ending:

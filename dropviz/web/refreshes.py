@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dropviz.duration import shown_seconds
-from dropviz.experiment import refresh_steps
+from dropviz import settings
+from dropviz.duration import REFRESH_IN_LIVE, refresh_seconds, shown_seconds
+from dropviz.experiment import live_steps, refresh_steps
 from dropviz.store import Experiment, Job, UnknownExperiment
 from dropviz.store.records import LIVE
 from dropviz.web.live import store
@@ -69,7 +70,7 @@ def _asked(experiment: Experiment, arm: str, step: int) -> list[Job]:
 
 def _button(experiment: Experiment, arm: str, step: int) -> None:
     kept, mine = kept_steps(experiment, arm), experiment.owner == visitor()
-    seconds = store().expected_refresh(experiment.spec, arm)
+    seconds = _expected(experiment, arm)
     cost = "" if seconds is None else f" (about {shown_seconds(seconds)})"
     if step not in kept:
         why = f"The weights of {arm} were not kept at step {step:,}: choose a step where they were."
@@ -86,6 +87,18 @@ def _button(experiment: Experiment, arm: str, step: int) -> None:
         on_click=_ask,
         args=(experiment.id, arm, step),
     )
+    if not (mine and step in kept):
+        st.caption(why)
+
+
+def _expected(experiment: Experiment, arm: str) -> float | None:
+    """Seconds, as far as anything is known: else, on the safe side, by what this arm's live statistics took."""
+    known = store().expected_refresh(experiment.spec, arm)
+    moments = len(live_steps(experiment.spec))
+    taken = [job.statistics_seconds for job in experiment.jobs if job.arm == arm and job.state == "done"]
+    if known is not None or not (moments and any(taken)) or experiment.spec.observe.refreshes:
+        return known
+    return refresh_seconds(experiment.spec, arm, REFRESH_IN_LIVE * max(taken) / moments, settings.slots())
 
 
 @st.fragment(run_every=LOOK_SECONDS)
@@ -94,7 +107,7 @@ def _follow(experiment: Experiment, arm: str, step: int) -> None:
     live = [job for job in _asked(experiment, arm, step) if job.state in LIVE]
     if not live:
         st.rerun()
-    seconds = store().expected_refresh(experiment.spec, arm)
+    seconds = _expected(experiment, arm)
     cost = "" if seconds is None else f", about {shown_seconds(seconds)}"
     running = any(job.state == "running" for job in live)
     st.caption(

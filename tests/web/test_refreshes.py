@@ -84,6 +84,21 @@ def test_it_cannot_be_pressed_without_weights_or_by_somebody_else(
     (button,) = drawn(trained).button
     assert button.disabled
     assert "Only who started this run" in button.help
+    assert drawn(trained).caption[0].value == button.help
+
+
+def test_where_nothing_like_it_was_measured_the_runs_own_statistics_say_what_it_takes(
+    store: Store, engine, spec: ExperimentSpec, me: str
+) -> None:
+    """Twelve times a moment, and a quarter of a second to hand over."""
+    spec = spec.with_settings(['arms=["none"]', "observe.statistics=4", "observe.evaluations=4"])
+    view_id = store.submit(spec, owner=me)
+    claim = engine.start()
+    store.weights.keep(claim.job_id, 20, {"w": np.zeros((3, 2), np.float32)}, claim.identity, 1)
+    store.append(claim.job_id, claim.attempt, seconds={"statistics": 8.0})
+    engine.finish(claim)
+    (button,) = drawn(store.experiment(view_id)).button
+    assert button.label == f"{LABEL} (about 25 s)"
 
 
 def nearest(view_id: str, step: int) -> None:
