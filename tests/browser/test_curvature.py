@@ -216,7 +216,7 @@ def test_what_was_loaded_is_not_asked_for_again(tab: Page) -> None:
     for key, now in zip(("Home", *["ArrowRight"] * 6), EVALUATIONS, strict=True):
         tab.keyboard.press(key)
         expect_step(tab, now)
-        tab.wait_for_timeout(500)  # for every panel, however busy the machine, to have asked for what it shows
+        tab.wait_for_timeout(500)  # until every panel has asked for what it shows
     asked: list[str] = []
     tab.on("request", lambda request: asked.append(request.url))
     for key in ("Home", *["ArrowRight"] * 6):
