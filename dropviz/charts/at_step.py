@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from dropviz import density
 from dropviz.charts.chart import Subject
 from dropviz.charts.style import arm_style, translucent
-from dropviz.charts.traces import TALL, value_axis
+from dropviz.charts.traces import two_panels, value_axis
 
 
 def parts(subject: Subject, metric: str, *, axis: str = "y", error: str | None = None) -> list[go.Bar]:
@@ -51,21 +51,9 @@ def over_parts(traces: Sequence[go.Bar], *, x: str, y: str, lower: str | None = 
             "yaxis": {"title": {"text": y}, "rangemode": "tozero"} | value_axis(False),
         },
     )
-    if lower is not None:
-        figure.update_layout(
-            yaxis={"domain": [0.55, 1], "nticks": 4},
-            yaxis2={
-                "domain": [0, 0.45],
-                "anchor": "x",
-                "title": {"text": lower},
-                "rangemode": "tozero",
-                "nticks": 4,
-            }
-            | value_axis(False),
-            xaxis={"anchor": "y2"},
-            height=TALL,
-        )
-    return figure
+    if lower is None:
+        return figure
+    return two_panels(figure, lower, log=False).update_layout(yaxis2={"rangemode": "tozero"})
 
 
 def profile(

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from dropviz.analysis import FEWEST_SEEDS
 from dropviz.datasets import Splits
-from dropviz.experiment import ExperimentSpec
+from dropviz.experiment import ExperimentSpec, probe_rows
 from dropviz.strategies import largest_k
 from dropviz.task import Task
 
@@ -71,7 +71,7 @@ class Subject:
             tokens=spec.data.tokens_described() if task.kind == "language" else "",
             clips=spec.train.clip > 0,
             examples=_examples(spec) if spec.data.planar else (),
-            probe=_probe(spec),
+            probe=min(probe_rows(spec), getattr(spec.data, "train_size", probe_rows(spec))),
             parameters=spec.model.parameter_count(task),
             statistics=spec.observe.statistics != 0,
             refreshes=spec.observe.refreshes,
@@ -102,13 +102,6 @@ class Subject:
         """What the shaded bands show."""
         seeds = "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
         return f"{seeds}: anecdote" if self.seeds < FEWEST_SEEDS else f"95 % t interval, {seeds}"
-
-
-def _probe(spec: ExperimentSpec) -> int:
-    """As many examples as there are at most; of a text, whole segments."""
-    if spec.data.task.kind == "language":
-        return -(-spec.observe.probe // spec.language.segment) * spec.language.segment
-    return min(spec.observe.probe, getattr(spec.data, "train_size", spec.observe.probe))
 
 
 def _examples(spec: ExperimentSpec) -> tuple[tuple[float, float, int], ...]:

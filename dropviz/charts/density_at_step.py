@@ -8,6 +8,7 @@ from dropviz.charts.at_step import eigenvalue_axis, eigenvalue_grid
 from dropviz.charts.chart import Chart, Subject
 from dropviz.charts.style import arm_style
 from dropviz.charts.traces import value_axis
+from dropviz.statistics import LANCZOS_STEPS
 
 
 def _curve(arm: str, subject: Subject) -> go.Scatter:
@@ -40,7 +41,7 @@ chart = Chart(
     place=220,
     title="Spectrum of the Hessian",
     subtitle=lambda subject: (
-        f"{subject.measured}. Share of the {subject.parameters:,} eigenvalues a decade, from 36 Lanczos steps of two starts, smoothed;"
+        f"{subject.measured}. Share of the {subject.parameters:,} eigenvalues a decade, from {sum(LANCZOS_STEPS)} Lanczos steps of two starts, smoothed;"
         f" {'1 seed' if subject.seeds == 1 else f'mean over {subject.seeds} seeds'}"
     ),
     figure=_figure,

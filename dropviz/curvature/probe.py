@@ -19,10 +19,6 @@ from dropviz.masks import Draws
 from dropviz.regularizers import Network
 
 DRAWS = 2  # of the root-Hessian: two are the fewest with a spread
-LANCZOS_STEPS = (
-    24,
-    16,
-)  # of two starts: the first one's eigenvectors are used, both make the spectral density
 
 
 @dataclass(frozen=True)
@@ -39,10 +35,23 @@ class RootDraw:
 
 
 class Probe:
-    """Made once a moment; each part is computed when it is first asked for."""
+    """Made once a moment; each part is computed when it is first asked for.
 
-    def __init__(self, network: Network, parameters: Sequence[Tensor], draws: Draws) -> None:
+    Args:
+        network, parameters, draws: What is looked at, in which parameters, with which random numbers.
+        lanczos_steps: Of each run of ``krylov``.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        parameters: Sequence[Tensor],
+        draws: Draws,
+        *,
+        lanczos_steps: Sequence[int],
+    ) -> None:
         self.network, self.parameters, self.draws = network, list(parameters), draws
+        self.lanczos_steps = lanczos_steps
         self.watch = network.watch()
         self.z = network.forward(self.watch)
 
@@ -71,7 +80,7 @@ class Probe:
         count = self.product.shape[1]
         return [
             lanczos(self.product, self.signs(f"start/{index}"), steps=min(steps, count))
-            for index, steps in enumerate(LANCZOS_STEPS)
+            for index, steps in enumerate(self.lanczos_steps)
         ]
 
     def signs(self, name: str) -> Tensor:

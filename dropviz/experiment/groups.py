@@ -193,7 +193,7 @@ class ObserveChoices(Choices):
         le=30,
         title="Curvature refreshes",
         description="How often the whole spectrum is measured, and the loss around the weights: more often early on than later. Each"
-        " costs about 160 gradients on the probe.",
+        " costs a few hundred gradients on the probe.",
     )
     probe: int = Field(
         64,

@@ -43,12 +43,8 @@ def refresh_steps(spec: ExperimentSpec) -> list[int]:
     if count < 2:
         return steps[-1:] * count
     first, last = evaluation_interval(spec), steps[-1]
-    wanted = (
-        [first * (last / first) ** (index / max(1, count - 2)) for index in range(count - 1)]
-        if count > 2
-        else [last]
-    )
-    return sorted({0, last, *(min(steps[1:], key=lambda step: abs(step - target)) for target in wanted)})
+    between = [first * (last / first) ** (index / (count - 2)) for index in range(count - 2)]
+    return sorted({0, last, *(min(steps[1:], key=lambda step: abs(step - target)) for target in between)})
 
 
 def picture_steps(spec: ExperimentSpec) -> list[int]:
@@ -59,12 +55,19 @@ def picture_steps(spec: ExperimentSpec) -> list[int]:
 
 def live_cost(spec: ExperimentSpec) -> float:
     """What a moment of live statistics costs, in steps without dropout, by count of passes and multiplications."""
-    return STEP_PASSES + PROBE_PASSES * _pass(spec, _probe_rows(spec)) / _pass(spec, step_rows(spec))
+    return STEP_PASSES + PROBE_PASSES * _pass(spec, probe_rows(spec)) / _pass(spec, step_rows(spec))
 
 
 def step_rows(spec: ExperimentSpec) -> int:
     """Examples of a step, or tokens."""
     return spec.train.batch_size * (spec.language.segment if spec.data.task.kind == "language" else 1)
+
+
+def probe_rows(spec: ExperimentSpec) -> int:
+    """Examples of the probe, if there are as many; of a text tokens, in whole segments."""
+    if spec.data.task.kind != "language":
+        return spec.observe.probe
+    return -(-spec.observe.probe // spec.language.segment) * spec.language.segment
 
 
 def spread(steps: Sequence[int], count: int) -> set[int]:
@@ -76,10 +79,3 @@ def spread(steps: Sequence[int], count: int) -> set[int]:
 
 def _pass(spec: ExperimentSpec, rows: int) -> float:
     return FIXED + 3 * rows * spec.model.multiplications(spec.data.task)
-
-
-def _probe_rows(spec: ExperimentSpec) -> int:
-    """Of a text, whole segments."""
-    if spec.data.task.kind != "language":
-        return spec.observe.probe
-    return -(-spec.observe.probe // spec.language.segment) * spec.language.segment

@@ -5,9 +5,9 @@ of its own, and never changes training.
 """
 
 from dropviz.registry import modules_of
-from dropviz.statistics.statistic import Moment, Statistic
+from dropviz.statistics.statistic import LANCZOS_STEPS, Moment, Statistic
 
-__all__ = ["Moment", "Statistic", "statistics"]
+__all__ = ["LANCZOS_STEPS", "Moment", "Statistic", "statistics"]
 
 
 def statistics() -> list[Statistic]:

@@ -24,7 +24,7 @@ def measure(moment: Moment) -> dict[str, Tensor]:
     exactly, off it by Hutchinson's estimator. ``spectrum/density``: nodes and weights of both runs, (S, n, 2), the weights
     summing to 1 (stochastic Lanczos quadrature, Ghorbani et al. 2019). ``alignment/…``: see ``_alignment``.
 
-    Cost: 36 + ``PROBES`` Hessian products, and for the alignment a product and two gradients a minibatch.
+    Cost: the ``LANCZOS_STEPS`` and ``PROBES`` Hessian products, and for the alignment a product and two gradients a minibatch.
     """
     trace = _trace(moment)
     return (

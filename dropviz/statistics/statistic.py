@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 
     from dropviz.curvature.probe import Probe
     from dropviz.masks import Draws
-    from dropviz.regularizers import Network, Surrogate
+    from dropviz.regularizers import Network
     from dropviz.strategies import Strategy
 
 Tier = Literal["live", "refresh"]
+
+# Of two starts: the eigenvectors of the first run are used, and both make the spectral density.
+LANCZOS_STEPS = (24, 16)
 
 
 @dataclass(kw_only=True)
@@ -35,7 +38,6 @@ class Moment:
         losses_at: ``losses_at(points)``: the loss on the probe of the first seed's network with other parameters, a vector
             each: (n, P) → (n,).
         predictions: Logits and targets of the validation split, piece by piece.
-        surrogate: The choices of the analytic arms.
         masks: Mask draws for Monte Carlo.
         rows: Rows of logits of a training step; ``minibatches`` have fewer where the data set is small.
         memory: What a statistic wants to remember until the next moment; saved with checkpoints.
@@ -51,7 +53,6 @@ class Moment:
     gradients: Callable[[str, int], Tensor]
     losses_at: Callable[[Tensor], Tensor]
     predictions: Sequence[tuple[Tensor, Tensor]]
-    surrogate: Surrogate
     masks: int
     rows: int
     memory: dict[str, Tensor] = field(default_factory=dict)
@@ -61,7 +62,8 @@ class Moment:
         """The probe's forward pass with its graph, and what several statistics take from it; made once a moment."""
         from dropviz.curvature.probe import Probe
 
-        return Probe(self.network, self.parameters, self.draws("probe", self.network))
+        draws = self.draws("probe", self.network)
+        return Probe(self.network, self.parameters, draws, lanczos_steps=LANCZOS_STEPS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from dropviz.experiment import ExperimentSpec, live_steps, refresh_steps, surrogate_choices
+from dropviz.experiment import ExperimentSpec, live_steps, refresh_steps
 from dropviz.masks import Draws
 from dropviz.models.model import layer_of
 from dropviz.regularizers import Network
@@ -94,7 +94,6 @@ class Observation:
             gradients=gradients,
             losses_at=partial(members.losses_at, self.stacked, self.batch),
             predictions=predictions,
-            surrogate=surrogate_choices(self.spec),
             masks=self.spec.observe.masks,
             rows=self.feed.rows,
             memory=self.memory,

@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.autograd import grad
 
 from dropviz.curvature.products import flat
-from dropviz.experiment import SurrogateChoices
 from dropviz.regularizers import masked_losses
 from dropviz.statistics import Moment, statistics
 from dropviz.strategies import strategy
@@ -49,7 +48,6 @@ def moment(
         predictions=[
             (torch.randn(copies, 40, 3, generator=seeded()), torch.arange(40).expand(copies, -1) % 3)
         ],
-        surrogate=SurrogateChoices(),
         masks=4,
         rows=network.rows,
         memory={} if memory is None else memory,
