@@ -61,7 +61,7 @@ def run_to_end(store: Store, spec: ExperimentSpec, *, fresh: bool = False) -> Ex
     keeper = EngineKeeper()
     try:
         with _stop_signals() as stopping:
-            view_id = store.submit(spec, owner="command line", fresh=fresh)
+            view_id = store.submit(spec, owner="command line", origin="command", fresh=fresh)
             store.watch(view_id)
             return _watch(store, view_id, keeper, stopping)
     finally:

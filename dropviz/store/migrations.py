@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, inspect, select, update
 from dropviz.store import schema
 from dropviz.store.records import StoreError
 
-VERSION = 2
+VERSION = 3
 APPLICATION_ID = 0x44567A31  # "DVz1", in the file's header: tells our databases from anybody else's
 
 
@@ -30,8 +30,27 @@ def _kinds_of_jobs(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE INDEX jobs_by_weights ON jobs (weights_of)")
 
 
+def _library(connection: Connection) -> None:
+    """3: what people say of experiments and where these came from; sweeps and classes."""
+    columns = (
+        "origin TEXT DEFAULT 'lab' NOT NULL",
+        "name TEXT DEFAULT '' NOT NULL",
+        "note TEXT DEFAULT '' NOT NULL",
+        "tags TEXT DEFAULT '[]' NOT NULL",
+        "pinned BOOLEAN DEFAULT '0' NOT NULL",
+        "shared BOOLEAN DEFAULT '0' NOT NULL",
+        "deleted_at FLOAT",
+        "class_id TEXT REFERENCES classes (id)",
+    )
+    for column in columns:
+        connection.exec_driver_sql(f"ALTER TABLE experiments ADD COLUMN {column}")
+    connection.exec_driver_sql("CREATE INDEX ix_experiments_class_id ON experiments (class_id)")
+    for table in (schema.sweeps, schema.sweep_cells, schema.classes, schema.class_members):
+        table.create(connection)
+
+
 # MIGRATIONS[n] takes a database from version n to n + 1. A new database is created at VERSION at once.
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _kinds_of_jobs}
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _kinds_of_jobs, 2: _library}
 
 
 def migrate(connection: Connection, place: str) -> None:

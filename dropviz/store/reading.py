@@ -62,6 +62,7 @@ def experiment(connection: Connection, view_id: str, now: float) -> Experiment:
         spec=ExperimentSpec.from_table(json.loads(row.spec)),
         owner=row.owner,
         created_at=row.created_at,
+        origin=row.origin,
         wants=row.wants,
         state=derived_state(row.wants, attached, now),
         jobs=tuple(attached),

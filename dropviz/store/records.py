@@ -17,6 +17,7 @@ ExperimentState = Literal["queued", "running", "stalled", "paused", "stopped", "
 Action = Literal["run", "pause", "stop", "step"]
 Orders = Literal["run", "pause", "stop", "superseded"]
 Kind = Literal["train", "estimate", "refresh"]
+Origin = Literal["lab", "command", "sweep", "lesson", "class", "replication", "import"]
 Outcome = Literal["done", "failed", "stopped", "paused", "crashed", "released"]
 
 LIVE: tuple[State, ...] = ("queued", "running", "paused")
@@ -95,12 +96,16 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """What one click asked for, and how far it is. ``revision`` grows whenever something here changes."""
+    """What one click asked for, and how far it is. ``revision`` grows whenever something here changes.
+
+    ``origin`` says where it was asked for: on which page, or on the command line; an ``import`` was computed elsewhere.
+    """
 
     id: str
     spec: ExperimentSpec
     owner: str
     created_at: float
+    origin: Origin
     wants: Literal["run", "pause", "stop"]
     state: ExperimentState
     jobs: tuple[Job, ...]

@@ -34,6 +34,17 @@ experiments = Table(
     Column("wants", Text, nullable=False),
     Column("watched_at", Float),  # of a command line: it is to stop when nobody watches it any more
     Column("revision", Integer, nullable=False, default=0),
+    Column("origin", Text, nullable=False, server_default="lab"),  # see records.Origin
+    # What people say of it.
+    Column("name", Text, nullable=False, server_default=""),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("tags", Text, nullable=False, server_default="[]"),  # a JSON list of words
+    Column("pinned", Boolean, nullable=False, server_default="0"),
+    Column(
+        "shared", Boolean, nullable=False, server_default="0"
+    ),  # listed for everybody, not for its owner alone
+    Column("deleted_at", Float),  # in nobody's lists since then; until it is pruned it can be taken back
+    Column("class_id", ForeignKey("classes.id"), index=True),  # the class that it was started in
 )
 Index("experiments_by_owner", experiments.c.owner, experiments.c.created_at)
 
@@ -139,6 +150,47 @@ arrays = Table(
     Column("data", LargeBinary, nullable=False),
 )
 Index("arrays_by_name", arrays.c.job_id, arrays.c.name, arrays.c.seq)
+
+# A grid of experiments over one or two knobs; a cell is an experiment like any other.
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("definition", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("owner", Text, nullable=False, index=True),
+    Column("created_at", Float, nullable=False),
+    Column("deleted_at", Float),
+)
+
+sweep_cells = Table(
+    "sweep_cells",
+    metadata,
+    Column("sweep_id", ForeignKey("sweeps.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("experiment_id", ForeignKey("experiments.id"), nullable=False, index=True),
+)
+
+# A class works on one experiment: some controls are locked, and every member has seeds of their own, by their seat.
+classes = Table(
+    "classes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("definition", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("owner", Text, nullable=False, index=True),
+    Column("created_at", Float, nullable=False),
+)
+
+class_members = Table(
+    "class_members",
+    metadata,
+    Column("class_id", ForeignKey("classes.id"), primary_key=True),
+    Column("visitor", Text, primary_key=True),
+    Column("seat", Integer, nullable=False),
+    Column("joined_at", Float, nullable=False),
+)
+Index("one_member_a_seat", class_members.c.class_id, class_members.c.seat, unique=True)
 
 workers = Table(
     "workers",

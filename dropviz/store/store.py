@@ -12,6 +12,7 @@ from dropviz.duration import cost_key
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import jobs, leases, measuring, points, reading, submission
 from dropviz.store.database import Database
+from dropviz.store.finals import Finals, LastValues
 from dropviz.store.records import (
     Action,
     Claim,
@@ -21,6 +22,7 @@ from dropviz.store.records import (
     Job,
     Lease,
     Orders,
+    Origin,
     Outcome,
     Point,
     SnapshotName,
@@ -36,6 +38,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.weights = Weights(database.path.with_suffix(".weights"))
+        self._last_values = LastValues()
 
     @classmethod
     def open(cls, url: str | Path | None = None, *, verify: bool = True) -> Self:
@@ -56,13 +59,21 @@ class Store:
 
     # For those who ask and watch
 
-    def submit(self, spec: ExperimentSpec, *, owner: str = "", fresh: bool = False) -> str:
+    def submit(
+        self,
+        spec: ExperimentSpec,
+        *,
+        owner: str = "",
+        origin: Origin = "lab",
+        class_id: str | None = None,
+        fresh: bool = False,
+    ) -> str:
         """Start an experiment and return its view id.
 
         Results that are done, or under way, are joined by key; the rest is queued in blocks of up to 16 seeds of one
         arm. A ``fresh`` experiment computes everything anew and is joined by nobody.
         """
-        request = submission.prepare(spec, owner, fresh)
+        request = submission.prepare(spec, owner, origin, class_id, fresh=fresh)
         with self.database.write() as connection:
             return submission.submit(connection, request, time.time())
 
@@ -137,6 +148,15 @@ class Store:
         """Which arrays a job has past a cursor; start over when the job's epoch has grown."""
         with self.database.read() as connection:
             return points.array_names(connection, job_id, after)
+
+    def finals(self, view_id: str) -> Finals:
+        """Arm → metric → seed → the last value, of the results whose jobs are done; for less than all points would cost.
+
+        Raises:
+            UnknownExperiment: No experiment has this id.
+        """
+        with self.database.read() as connection:
+            return self._last_values.of_experiment(connection, view_id)
 
     def queue_position(self, view_id: str) -> int:
         """How many jobs come before this experiment's first one; 0 when it runs or is next."""

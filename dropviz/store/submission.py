@@ -13,6 +13,7 @@ from dropviz import settings
 from dropviz.budget import seed_blocks, seeds_together
 from dropviz.experiment import ExperimentSpec, result_key
 from dropviz.store import jobs
+from dropviz.store.records import Origin
 from dropviz.store.schema import experiment_jobs, experiment_results, experiments, results
 from dropviz.store.schema import jobs as job_table
 
@@ -23,11 +24,20 @@ class Request:
 
     spec: ExperimentSpec
     owner: str
+    origin: Origin
+    class_id: str | None
     keys: dict[str, dict[int, str]]
     fresh: bool
 
 
-def prepare(spec: ExperimentSpec, owner: str, fresh: bool) -> Request:
+def prepare(
+    spec: ExperimentSpec,
+    owner: str,
+    origin: Origin = "lab",
+    class_id: str | None = None,
+    *,
+    fresh: bool = False,
+) -> Request:
     """Work out the results that a spec needs, with its data pinned; a fresh one's keys meet nobody else's."""
     spec = spec.model_copy(update={"data": spec.data.pinned()})
     device = settings.device_class()
@@ -36,7 +46,7 @@ def prepare(spec: ExperimentSpec, owner: str, fresh: bool) -> Request:
         arm: {seed: result_key(spec, arm, seed, device) + salt for seed in spec.seed_list()}
         for arm in spec.arms
     }
-    return Request(spec=spec, owner=owner, keys=keys, fresh=fresh)
+    return Request(spec=spec, owner=owner, origin=origin, class_id=class_id, keys=keys, fresh=fresh)
 
 
 def submit(connection: Connection, request: Request, now: float) -> str:
@@ -44,6 +54,7 @@ def submit(connection: Connection, request: Request, now: float) -> str:
     view_id = secrets.token_hex(16)
     row: dict[str, object] = {"id": view_id, "spec": request.spec.canonical(), "title": request.spec.title()}
     row |= {"owner": request.owner, "created_at": now, "wants": "run"}
+    row |= {"origin": request.origin, "class_id": request.class_id}
     connection.execute(insert(experiments).values(row))
     attached: dict[int, bool] = {}
     for arm, keys in request.keys.items():

@@ -54,7 +54,7 @@ def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
         amount_and_time(_amount(table), _spec(table))
     if experiment is not None:
         if st.button("Curvature of this run", type="tertiary", key="to_curvature"):
-            go_to("1_Curvature.py", experiment.id)
+            go_to("3_Curvature.py", experiment.id)
         st.button("Back to the example", type="tertiary", on_click=forget, key="back")
     return table, messages, pressed
 

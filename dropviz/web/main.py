@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from dropviz.web.shown import PAGES
 
@@ -18,17 +19,21 @@ def main() -> None:
     """Set up the window and run the page that the URL names."""
     st.logo(str(WORDMARK), size="large")
     st.html(STYLE)
-    lab = st.Page(PAGES / "0_Lab.py", title="Lab", url_path="lab")
-    curvature = st.Page(PAGES / "1_Curvature.py", title="Curvature", url_path="curvature")
-    system = st.Page(PAGES / "2_System.py", title="System", url_path="system")
+    pages = [_page(file) for file in sorted(PAGES.glob("[0-9]*.py"))]
     # Streamlit serves its default page at / only, so that one is a door to the Lab, and /lab is a link to keep.
-    door = st.Page(lambda: st.switch_page(lab), title="DropViz", default=True, visibility="hidden")
-    page = st.navigation([door, lab, curvature, system], position="top")
+    door = st.Page(lambda: st.switch_page(pages[0]), title="DropViz", default=True, visibility="hidden")
+    page = st.navigation([door, *pages], position="top")
     title = "DropViz" if page is door else f"{page.title} · DropViz"
     st.set_page_config(
         page_title=title, page_icon=str(ICON), layout="wide", initial_sidebar_state=SIDEBAR_WIDTH
     )
     page.run()
+
+
+def _page(file: Path) -> StreamlitPage:
+    """A page by its file's name: ``2_What_if.py`` is What-if, third in the row, at /what-if."""
+    title = file.stem.partition("_")[2].replace("_", "-")
+    return st.Page(file, title=title, url_path=title.lower())
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ def test_the_curvature_page_opens_on_the_example_of_the_lab(
     visit, boards, results: Path, store, engine, spec
 ) -> None:
     carry(results, store, engine, spec, "noisy-digits")
-    app = visit("1_Curvature")
+    app = visit("3_Curvature")
     assert not app.exception
     (shown,) = boards(app)
     assert (shown["view"], shown["state"], shown["page"]) == ("example-noisy-digits", "example", "curvature")
@@ -27,7 +27,7 @@ def test_the_curvature_page_opens_on_the_example_of_the_lab(
 
 
 def test_without_any_result_the_curvature_page_says_where_to_begin(visit, boards, results: Path) -> None:
-    app = visit("1_Curvature")
+    app = visit("3_Curvature")
     assert not app.exception
     assert "Press **Run** in the Lab" in texts(app)
     assert boards(app) == []
@@ -37,7 +37,7 @@ def test_the_curvature_page_shows_the_run_of_the_url_and_remembers_it(
     visit, boards, store: Store, spec
 ) -> None:
     view_id = store.submit(spec.with_settings(["observe.refreshes=4"]))
-    app = visit("1_Curvature", run=view_id)
+    app = visit("3_Curvature", run=view_id)
     assert not app.exception
     (shown,) = boards(app)
     assert (shown["view"], shown["state"], shown["arm"], shown["steps"]) == (view_id, "queued", "dropout", 40)
@@ -60,14 +60,14 @@ def test_the_curvature_page_shows_the_run_of_the_url_and_remembers_it(
 def test_what_a_run_did_not_measure_is_said_with_how_to_get_it(
     visit, boards, store: Store, spec, settings: list[str], said: str
 ) -> None:
-    app = visit("1_Curvature", run=store.submit(spec.with_settings(settings)))
+    app = visit("3_Curvature", run=store.submit(spec.with_settings(settings)))
     notice = boards(app)[0]["notice"]
     assert notice.startswith(said)
     assert "n the Lab, under Observation and statistics" in notice
 
 
 def test_an_unknown_run_is_unknown_on_the_curvature_page_too(visit, boards, store: Store) -> None:
-    app = visit("1_Curvature", run="0" * 32)
+    app = visit("3_Curvature", run="0" * 32)
     assert not app.exception
     assert "This run is not here" in texts(app)
     assert boards(app) == []

@@ -270,7 +270,7 @@ def test_back_to_the_example_leaves_the_run(visit, boards, results: Path, store,
 
 
 def test_a_quiet_system_says_so(visit, store: Store) -> None:
-    app = visit("2_System")
+    app = visit("6_System")
     assert not app.exception
     assert "No engine serves this data directory. `dropviz serve` starts one and keeps it." in texts(app)
     assert "Nothing runs or waits." in texts(app)
@@ -289,7 +289,7 @@ def test_a_busy_system_shows_workers_and_jobs(
     store.submit(spec.with_settings(['arms=["none"]']), owner=OTHER)
     engine.train(engine.start(), [0, 10])
     store.submit(spec.with_settings(['arms=["dropout"]']), owner=me)
-    app = visit("2_System")
+    app = visit("6_System")
     assert not app.exception
     workers, jobs, _ = (table.value for table in app.table)
     assert workers["state"].tolist() == ["working", "last seen 1.0 h ago", "starting"]
@@ -303,7 +303,7 @@ def test_only_ones_own_experiments_are_listed_with_a_stop_that_stops(
     visit, store: Store, spec: ExperimentSpec, me: str
 ) -> None:
     theirs, mine = store.submit(spec, owner=OTHER), store.submit(spec.with_settings(["p=0.2"]), owner=me)
-    app = visit("2_System")
+    app = visit("6_System")
     assert [button.key for button in app.button] == [f"stop/{mine}"]
     assert app.get("link_button")[0].proto.url.endswith(f"lab?run={mine}")
     app.button(key=f"stop/{mine}").click().run()
@@ -314,7 +314,7 @@ def test_only_ones_own_experiments_are_listed_with_a_stop_that_stops(
 
 def test_the_system_page_never_tells_whose_experiments_there_are(visit, store: Store, spec, me: str) -> None:
     view_id = store.submit(spec, owner=OTHER)
-    app = visit("2_System")
+    app = visit("6_System")
     seen = texts(app) + "".join(table.value.to_string() for table in app.table)
     assert OTHER not in seen
     assert view_id not in seen
