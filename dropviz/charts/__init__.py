@@ -8,10 +8,20 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from dropviz.charts.chart import Chart, Page, Subject
-from dropviz.charts.style import ArmStyle, arm_style, template
+from dropviz.charts.style import ArmStyle, arm_style, dark_partners, template
 from dropviz.registry import modules_of
 
-__all__ = ["ArmStyle", "Chart", "Page", "Subject", "arm_style", "charts", "reads", "template"]
+__all__ = [
+    "ArmStyle",
+    "Chart",
+    "Page",
+    "Subject",
+    "arm_style",
+    "charts",
+    "dark_partners",
+    "reads",
+    "template",
+]
 
 
 def charts(page: Page | None = None) -> list[Chart]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 Mode = Literal["light", "dark"]
@@ -74,6 +75,19 @@ def arm_style(arm: str) -> ArmStyle:
     return ArmStyle(light=family.light, dark=family.dark, dash=dash, marker=marker)
 
 
+INK: dict[Mode, str] = {"light": "#1c232d", "dark": "#e8eaed"}
+QUIET: dict[Mode, str] = {"light": "#4b5563", "dark": "#b3bac5"}
+
+
+@cache
+def dark_partners() -> dict[str, str]:
+    """Each colour of a light page, in hex → the one in its place on a dark page."""
+    pairs = [(style.light, style.dark) for style in (*_FAMILIES.values(), _OTHER)]
+    pairs += [(look["light"], look["dark"]) for look in (INK, QUIET)]
+    pairs += list(zip(SEQUENTIAL["light"], SEQUENTIAL["dark"], strict=True))
+    return dict(pairs)
+
+
 def translucent(color: str, alpha: float) -> str:
     """``#rrggbb`` as ``rgba(…)``."""
     red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
@@ -94,9 +108,8 @@ def sequential(mode: Mode) -> list[list[float | str]]:
 
 def template(mode: Mode = "light") -> dict[str, Any]:
     """The plotly template: quiet axes on a transparent ground, text large enough for a projector."""
-    ink, quiet, grid = (
-        ("#1c232d", "#4b5563", "#e8ebef") if mode == "light" else ("#e8eaed", "#b3bac5", "#2b323d")
-    )
+    ink, quiet = INK[mode], QUIET[mode]
+    grid = "#e8ebef" if mode == "light" else "#2b323d"
     axis = {
         "gridcolor": grid,
         "linecolor": grid,

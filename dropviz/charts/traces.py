@@ -7,10 +7,9 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 
 from dropviz.charts.chart import Subject
-from dropviz.charts.style import arm_style, translucent
+from dropviz.charts.style import QUIET, arm_style, translucent
 
 BAND_ALPHA = 0.16
-QUIET = "#4b5563"
 Place = Literal[
     "top left", "bottom left", "top right", "bottom right"
 ]  # right: at the left end, to the right of it
@@ -86,11 +85,11 @@ def reference(metric: str, label: str, subject: Subject, place: Place) -> go.Sca
     return go.Scatter(
         name=label,
         mode="lines+text",
-        line={"color": QUIET, "dash": "solid", "width": 1.5},
-        marker={"symbol": "line-ew", "color": QUIET},
+        line={"color": QUIET["light"], "dash": "solid", "width": 1.5},
+        marker={"symbol": "line-ew", "color": QUIET["light"]},
         text=["", label] if at_end else [label, ""],
         textposition=place,
-        textfont={"size": 13, "color": QUIET},
+        textfont={"size": 13, "color": QUIET["light"]},
         cliponaxis=False,
         showlegend=False,
         meta={"metric": metric, "role": "reference", "span": [0, subject.steps]},

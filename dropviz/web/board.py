@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import cache, lru_cache
-from importlib import resources
 from typing import Any
 
 import streamlit as st
@@ -12,6 +11,7 @@ import streamlit as st
 from dropviz.charts import Chart, Page, Subject, arm_style, charts, template
 from dropviz.experiment import ExperimentSpec
 from dropviz.web import plotly_js
+from dropviz.web.component import base, component
 
 
 def board(
@@ -47,7 +47,7 @@ def board(
         "band": subject.band,
         "styles": styles(subject.arms),
         "templates": {"light": template("light"), "dark": template("dark")},
-        "base": _base(),
+        "base": base(),
         "plotly": plotly_js.address(),
     }
     found = _component()(key="board", data=data, on_changed_change=_hear, on_asked_change=lambda: None)
@@ -123,11 +123,6 @@ def styles(arms: tuple[str, ...]) -> dict[str, dict[str, str]]:
     return {arm: {"light": s.light, "dark": s.dark, "dash": s.dash} for arm, s in found.items()}
 
 
-def _base() -> str:
-    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{path}" if path else ""
-
-
 def _hear() -> None:
     """Count the reports, so that each run that one causes reaches the component, even if nothing else is new."""
     st.session_state["heard"] = st.session_state.get("heard", 0) + 1
@@ -135,13 +130,4 @@ def _hear() -> None:
 
 @cache
 def _component() -> Any:
-    folder = resources.files("dropviz.web") / "live_board"
-    scripts = sorted(file.name for file in folder.iterdir() if file.name.endswith(".js"))
-    return st.components.v2.component(
-        "dropviz_board",
-        css=(folder / "board.css").read_text("utf-8"),
-        js="\n".join(
-            (folder / name).read_text("utf-8") for name in scripts
-        ),  # one module, in order of the numbers
-        isolate_styles=False,  # plotly's layout needs the page's own tree
-    )
+    return component("dropviz_board", "live_board")

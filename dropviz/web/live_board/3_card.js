@@ -16,8 +16,9 @@ class Card {
     this.follow.hidden = true;
     if (chart.log !== null) this.scale = this.tool("", () => { this.log = !this.log; this.followLive(); });
     if (chart.name === "ladder" || this.traces().some((meta) => meta.metric || meta.metrics)) this.tool("table", () => this.toggleTable());
-    head.append(titles, this.tools);
     this.plot = element("div", "dv-plot");
+    this.tools.append(saveMenu(chart.title, this.plot, () => this.tableRows()));
+    head.append(titles, this.tools);
     this.plot.setAttribute("role", "img");
     this.plot.setAttribute("aria-label", `${chart.title}. ${chart.subtitle}`);
     this.empty = element("p", "dv-empty", "no points yet");
@@ -286,19 +287,12 @@ class Card {
     if (!this.table.hidden) this.drawTable();
   }
 
+  tableRows() {
+    return this.chart.name === "ladder" ? this.ladderRows() : this.chart.at_step ? this.stepRows() : this.curveRows();
+  }
+
   drawTable() {
-    const rows = this.chart.name === "ladder" ? this.ladderRows() : this.chart.at_step ? this.stepRows() : this.curveRows();
-    const table = element("table");
-    const caption = (cells, tag) => {
-      const row = element("tr");
-      row.append(...cells.map((cell) => element(tag, "", cell)));
-      return row;
-    };
-    const top = element("thead"), body = element("tbody");
-    top.append(caption(rows[0], "th"));
-    body.append(...rows.slice(1).map((row) => caption(row, "td")));
-    table.append(top, body);
-    this.table.replaceChildren(table);
+    this.table.replaceChildren(tableOf(this.tableRows()));
   }
 
   inPercent() {

@@ -69,7 +69,7 @@ class Board {
     this.scriptState = data.state;
     this.reportedAt = 0; // the script has run, so no report is on its way
     const former = this.mode;
-    this.mode = this.themeMode();
+    this.mode = themeMode(this.root);
     if (data.view !== this.view || data.charts !== this.charts) {
       this.open(data);
     } else {
@@ -337,15 +337,6 @@ class Board {
   }
 
   // Drawing
-
-  themeMode() {
-    const color = getComputedStyle(this.root).getPropertyValue("--st-background-color").trim();
-    const canvas = document.createElement("canvas").getContext("2d");
-    canvas.fillStyle = color || "#ffffff";
-    const hex = canvas.fillStyle;
-    const [red, green, blue] = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
-    return 0.3 * red + 0.59 * green + 0.11 * blue < 128 ? "dark" : "light";
-  }
 
   restyle() {
     for (const chip of this.legend.querySelectorAll(".dv-chip")) {

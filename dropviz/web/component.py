@@ -1,0 +1,32 @@
+"""A component of the page out of a folder of scripts and styles, with what all of them share in front."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+import streamlit as st
+
+
+def component(name: str, folder: str) -> Any:
+    """Register a component: the shared parts, then the folder's own files in order of their names, as one module.
+
+    To be called once a process, by a cached function: Streamlit keeps one definition a name.
+    """
+    files = [file for part in ("parts", folder) for file in _files(part)]
+    return st.components.v2.component(
+        name,
+        css="\n".join(file.read_text("utf-8") for file in files if file.name.endswith(".css")),
+        js="\n".join(file.read_text("utf-8") for file in files if file.name.endswith(".js")),
+        isolate_styles=False,  # plotly's layout needs the page's own tree
+    )
+
+
+def base() -> str:
+    """What stands before the server's own routes, where it is served below a path."""
+    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{path}" if path else ""
+
+
+def _files(folder: str) -> list[Any]:
+    return sorted((resources.files("dropviz.web") / folder).iterdir(), key=lambda file: file.name)
