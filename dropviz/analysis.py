@@ -34,6 +34,13 @@ class Interval:
     lower: float | None = None
     upper: float | None = None
 
+    def times(self, factor: float) -> Interval:
+        """The same in another unit; −1 turns a gain into a cost."""
+        lower, upper = (None if bound is None else factor * bound for bound in (self.lower, self.upper))
+        if factor < 0:
+            lower, upper = upper, lower
+        return Interval(estimate=factor * self.estimate, lower=lower, upper=upper)
+
     def to_table(self) -> dict[str, float | None]:
         """As it stands in summary.json."""
         return {"estimate": self.estimate, "lower": self.lower, "upper": self.upper}

@@ -31,12 +31,15 @@ def headline(decomposition: Decomposition, spec: ExperimentSpec) -> Headline:
     score = score_of(spec.data.task, metric)
     name, unit = f"{split} {metric}", f" {score.unit}" if score.unit else ""
     seeds = "1 seed" if d.n == 1 else f"{d.n} paired seeds"
-    gain = d.gain if d.gain.estimate > 0 else _reversed(d.gain)
-    amount = (f"{_amount(gain.estimate, score)}{_bracket(gain, score)}", True)
+    gain = d.gain if d.gain.estimate > 0 else d.gain.times(-1)
+    amount = (f"{score.amount(gain.estimate)}{score.bracket(gain.lower, gain.upper)}", True)
     parts: tuple[tuple[str, bool], ...]
     if d.verdict == "no gain to explain":
-        change = _reversed(d.gain) if score.less_is_better else d.gain  # m(dropout) − m(none)
-        difference = (f"{_amount(change.estimate, score)}{_bracket(change, score)}{unit}", True)
+        change = d.gain.times(-1) if score.less_is_better else d.gain  # m(dropout) − m(none)
+        difference = (
+            f"{score.amount(change.estimate)}{score.bracket(change.lower, change.upper)}{unit}",
+            True,
+        )
         parts = ((f"Here dropout makes no difference to {name} that {seeds} can show: ", False), difference)
         parts = (*parts, (". There is no gain to explain.", False))
     elif d.gain.estimate == 0:
@@ -124,22 +127,6 @@ def _departures(spec: ExperimentSpec) -> list[str]:
     return found + ([f"μ = {chosen.implicit:g}"] if chosen.implicit != 1 else [])
 
 
-def _amount(value: float, score: Score) -> str:
-    return f"{score.factor * value:.{score.digits}f}".replace("-", "−")
-
-
-def _bracket(one: Interval, score: Score) -> str:
-    if one.lower is None or one.upper is None:
-        return ""
-    return f" [{_amount(one.lower, score)}, {_amount(one.upper, score)}]"
-
-
-def _reversed(one: Interval) -> Interval:
-    """A loss as a cost: the same with its sign changed."""
-    lower, upper = (None if bound is None else -bound for bound in (one.upper, one.lower))
-    return Interval(estimate=-one.estimate, lower=lower, upper=upper)
-
-
 def _percent(one: Interval) -> str:
     percent = Score(metric="share", unit="%", factor=100, digits=0)
-    return f"{_amount(one.estimate, percent)} %{_bracket(one, percent)}"
+    return f"{percent.amount(one.estimate)} %{percent.bracket(one.lower, one.upper)}"

@@ -33,6 +33,14 @@ class Score:
         unit = f" in {self.unit}" if self.unit and self.less_is_better else ""
         return f"{split} {self.metric}{unit}{' (lower is better)' if self.less_is_better else ''}"
 
+    def amount(self, value: float) -> str:
+        """An amount of the metric, in its unit: ``8.3`` of 0.083 accuracy."""
+        return f"{self.factor * value:.{self.digits}f}".replace("-", "−")
+
+    def bracket(self, lower: float | None, upper: float | None) -> str:
+        """An interval behind an amount: `` [7.1, 9.5]``; nothing where it has no bounds."""
+        return "" if lower is None or upper is None else f" [{self.amount(lower)}, {self.amount(upper)}]"
+
 
 def score_of(task: Task, metric: str | None = None) -> Score:
     """How to speak of this metric of a task, by default of the one that its gains are measured by."""
