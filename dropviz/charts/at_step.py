@@ -29,6 +29,7 @@ def _part(arm: str, metric: str, axis: str, error: str | None) -> go.Bar:
         marker={
             "color": translucent(style.light, 0.55),
             "line": {"color": style.light, "width": 1.5},
+            "pattern": {"shape": style.pattern, "fillmode": "overlay", "fgcolor": style.light, "size": 6},
         },
         error_y={"type": "data", "color": style.light, "thickness": 1.5, "width": 3, "symmetric": False},
         legendgroup=arm,

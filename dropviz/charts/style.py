@@ -13,12 +13,16 @@ FONT = "'Source Sans', 'Source Sans Pro', 'Segoe UI', system-ui, sans-serif"
 
 @dataclass(frozen=True, kw_only=True)
 class ArmStyle:
-    """Colours on a light and on a dark page, a dash and a marker: together they tell the arms apart without any one of them."""
+    """Colours on a light and on a dark page, a dash and a marker: together they tell the arms apart without any one of them.
+
+    ``pattern`` is that of a bar, which has neither dash nor marker.
+    """
 
     light: str
     dark: str
     dash: str
     marker: str
+    pattern: str = ""
 
     def color(self, mode: Mode = "light") -> str:
         """The colour in this mode."""
@@ -27,23 +31,33 @@ class ArmStyle:
 
 _FAMILIES = {
     "none": ArmStyle(light="#6b7280", dark="#a8b0bc", dash="dot", marker="circle"),
-    "dropout": ArmStyle(light="#0072b2", dark="#4d9fe6", dash="solid", marker="diamond"),
-    "dropout-k": ArmStyle(light="#56b4e9", dark="#a5dbff", dash="dash", marker="square"),
-    "mask-noise": ArmStyle(light="#009e73", dark="#2fc79c", dash="dashdot", marker="triangle-up"),
-    "explicit": ArmStyle(light="#e69f00", dark="#f3b63f", dash="longdash", marker="cross"),
-    "implicit": ArmStyle(light="#cc79a7", dark="#e3a1c6", dash="3px,3px", marker="x"),
+    "dropout": ArmStyle(light="#0072b2", dark="#4d9fe6", dash="solid", marker="diamond", pattern="/"),
+    "dropout-k": ArmStyle(light="#56b4e9", dark="#a5dbff", dash="dash", marker="square", pattern="\\"),
+    "mask-noise": ArmStyle(
+        light="#009e73", dark="#2fc79c", dash="dashdot", marker="triangle-up", pattern="x"
+    ),
+    "explicit": ArmStyle(light="#e69f00", dark="#f3b63f", dash="longdash", marker="cross", pattern="-"),
+    "implicit": ArmStyle(light="#cc79a7", dark="#e3a1c6", dash="3px,3px", marker="x", pattern="|"),
     "explicit+implicit": ArmStyle(
-        light="#d55e00", dark="#ff8b50", dash="longdashdot", marker="triangle-down"
+        light="#d55e00", dark="#ff8b50", dash="longdashdot", marker="triangle-down", pattern="+"
     ),
     "analytic-noise": ArmStyle(
-        light="#00696b", dark="#8fe8dc", dash="8px,3px,2px,3px", marker="triangle-left"
+        light="#00696b", dark="#8fe8dc", dash="8px,3px,2px,3px", marker="triangle-left", pattern="."
     ),
-    "explicit-identity": ArmStyle(light="#8a6d00", dark="#c9b458", dash="11px,3px", marker="pentagon"),
-    "explicit-loss-jacobian": ArmStyle(light="#7a3b00", dark="#c98a5a", dash="6px,2px", marker="hexagon"),
-    "explicit-argmax": ArmStyle(light="#b00020", dark="#ff6b6b", dash="9px,2px,3px,2px", marker="octagon"),
-    "l2": ArmStyle(light="#6f2dbd", dark="#b48cff", dash="2px,2px", marker="diamond-wide"),
-    "linearized": ArmStyle(light="#2e7d32", dark="#86d36b", dash="13px,2px,2px,2px", marker="triangle-right"),
-    "gaussian": ArmStyle(light="#1b2a8f", dark="#7d8bff", dash="4px,2px", marker="hourglass"),
+    "explicit-identity": ArmStyle(
+        light="#8a6d00", dark="#c9b458", dash="11px,3px", marker="pentagon", pattern="-"
+    ),
+    "explicit-loss-jacobian": ArmStyle(
+        light="#7a3b00", dark="#c98a5a", dash="6px,2px", marker="hexagon", pattern="|"
+    ),
+    "explicit-argmax": ArmStyle(
+        light="#b00020", dark="#ff6b6b", dash="9px,2px,3px,2px", marker="octagon", pattern="+"
+    ),
+    "l2": ArmStyle(light="#6f2dbd", dark="#b48cff", dash="2px,2px", marker="diamond-wide", pattern="."),
+    "linearized": ArmStyle(
+        light="#2e7d32", dark="#86d36b", dash="13px,2px,2px,2px", marker="triangle-right", pattern="/"
+    ),
+    "gaussian": ArmStyle(light="#1b2a8f", dark="#7d8bff", dash="4px,2px", marker="hourglass", pattern="x"),
 }
 _OTHER = ArmStyle(light="#3f3f46", dark="#d4d4d8", dash="6px,2px,2px,2px", marker="star")
 # Several k in one experiment: the colour stays, dash and marker tell them apart; k = 8 has the family's own.
@@ -72,7 +86,7 @@ def arm_style(arm: str) -> ArmStyle:
     k = int(match[1])
     look = (family.dash, family.marker) if k == 8 else _MANY_K.get(k, _OTHER_K[k % len(_OTHER_K)])
     dash, marker = look
-    return ArmStyle(light=family.light, dark=family.dark, dash=dash, marker=marker)
+    return ArmStyle(light=family.light, dark=family.dark, dash=dash, marker=marker, pattern=family.pattern)
 
 
 INK: dict[Mode, str] = {"light": "#1c232d", "dark": "#e8eaed"}

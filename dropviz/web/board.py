@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import streamlit as st
@@ -50,7 +50,9 @@ def board(
         "base": base(),
         "plotly": plotly_js.address(),
     }
-    found = _component()(key="board", data=data, on_changed_change=_hear, on_asked_change=lambda: None)
+    found = component("dropviz_board", "live_board")(
+        key="board", data=data, on_changed_change=_hear, on_asked_change=lambda: None
+    )
     asked = found.asked or {}
     arm, step = asked.get("arm"), asked.get("step")
     return (arm, step) if arm in spec.arms and isinstance(step, int) else None
@@ -126,8 +128,3 @@ def styles(arms: tuple[str, ...]) -> dict[str, dict[str, str]]:
 def _hear() -> None:
     """Count the reports, so that each run that one causes reaches the component, even if nothing else is new."""
     st.session_state["heard"] = st.session_state.get("heard", 0) + 1
-
-
-@cache
-def _component() -> Any:
-    return component("dropviz_board", "live_board")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 from typing import Any
 
 import streamlit as st
 
 
+@cache
 def component(name: str, folder: str) -> Any:
-    """Register a component: the shared parts, then the folder's own files in order of their names, as one module.
+    """A component: the shared parts, then the folder's own files in order of their names, as one module.
 
-    To be called once a process, by a cached function: Streamlit keeps one definition a name.
+    Registered once a process, as Streamlit keeps one definition a name.
     """
     files = [file for part in ("parts", folder) for file in _files(part)]
     return st.components.v2.component(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import plotly.graph_objects as go
@@ -75,13 +74,8 @@ def figure(
         "base": base(),
         "plotly": plotly_js.address(),
     }
-    return _component()(key=key, data=data, on_chosen_change=lambda: None).chosen
+    return component("dropviz_figure", "figure")(key=key, data=data, on_chosen_change=lambda: None).chosen
 
 
 def _travelling(cell: Cell) -> str | dict[str, str]:
     return {"text": cell.text, "href": cell.href} if isinstance(cell, Link) else cell
-
-
-@cache
-def _component() -> Any:
-    return component("dropviz_figure", "figure")

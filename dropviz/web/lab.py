@@ -17,6 +17,7 @@ from dropviz.web.live import store
 from dropviz.web.plain import plain
 from dropviz.web.reader import shown_state
 from dropviz.web.shown import example_of, forget, go_to, named_run, shown_run, unknown
+from dropviz.web.tour import tour, tour_button
 
 
 def page() -> None:
@@ -26,6 +27,7 @@ def page() -> None:
         table, messages, pressed = _left(experiment)
     if pressed:
         _run(table, messages)
+    tour()
     if problem:
         unknown(problem)
     elif experiment is not None:
@@ -56,6 +58,7 @@ def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
         if st.button("Curvature of this run", type="tertiary", key="to_curvature"):
             go_to("3_Curvature.py", experiment.id)
         st.button("Back to the example", type="tertiary", on_click=forget, key="back")
+    tour_button()
     return table, messages, pressed
 
 

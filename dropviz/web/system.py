@@ -42,7 +42,7 @@ def _activity() -> None:
 
 
 def _workers(workers: Sequence[Worker], now: float) -> None:
-    st.subheader("Workers")
+    st.header("Workers")
     if not workers:
         st.info("No engine serves this data directory. `dropviz serve` starts one and keeps it.")
         return
@@ -63,7 +63,7 @@ def _worker_line(worker: Worker, now: float) -> dict[str, Any]:
 
 
 def _jobs(jobs: Sequence[Job], now: float) -> None:
-    st.subheader("Jobs")
+    st.header("Jobs")
     if not jobs:
         st.caption("Nothing runs or waits.")
         return
@@ -88,7 +88,7 @@ def _job_line(job: Job, now: float) -> dict[str, Any]:
 
 
 def _own(mine: Sequence[ExperimentSummary]) -> None:
-    st.subheader("Your experiments")
+    st.header("Your experiments")
     for line in mine:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(
@@ -104,7 +104,7 @@ def _stop(view_id: str) -> None:
 
 
 def _installation() -> None:
-    st.subheader("Installation")
+    st.header("Installation")
     folder = settings.data_dir()
     free = shutil.disk_usage(folder if folder.exists() else folder.parent).free / 2**30
     lines = {

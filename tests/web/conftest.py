@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from dropviz.experiment import ExperimentSpec, evaluation_steps, preset
 from dropviz.store import Claim, Point, SnapshotRow, Store
 from dropviz.store.records import Outcome
-from dropviz.web import board, examples, live, reader
+from dropviz.web import component, examples, live, reader
 from dropviz.web.visitor import COOKIE
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
@@ -156,7 +156,7 @@ def visit(store: Store, cookies: dict[str, str]) -> Visit:
     """Open a page in a session of its own: ``visit("0_Lab", run="…")``."""
 
     def opened(page: str, **query: str) -> AppTest:
-        board._component.cache_clear()  # each AppTest has a registry of components of its own
+        component.component.cache_clear()  # each AppTest has a registry of components of its own
         app = AppTest.from_file(PAGES / f"{page}.py", default_timeout=30)
         for name, text in query.items():
             app.query_params[name] = text
@@ -170,7 +170,8 @@ def boards() -> Callable[[AppTest], list[dict[str, Any]]]:
     """What the live boards on a page were given."""
 
     def found(app: AppTest) -> list[dict[str, Any]]:
-        return [json.loads(element.proto.json) for element in app.get("bidi_component")]
+        found = [json.loads(element.proto.json) for element in app.get("bidi_component")]
+        return [data for data in found if "view" in data]
 
     return found
 

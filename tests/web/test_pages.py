@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from dropviz.charts import Subject, charts
 from dropviz.experiment import ExperimentSpec, preset
 from dropviz.store import Store, Worker
-from dropviz.web import board, live, main
+from dropviz.web import board, component, live, main
 from dropviz.web.plain import plain
 from tests.web.looking import carry, pressable, run_in_url, texts
 
@@ -324,7 +324,7 @@ def test_the_address_of_the_server_leads_to_the_lab(
     boards, results: Path, store, engine, spec, cookies
 ) -> None:
     carry(results, store, engine, spec, "noisy-digits")
-    board._component.cache_clear()
+    component.component.cache_clear()
     app = AppTest.from_file(main.__file__, default_timeout=30).run()
     assert not app.exception
     assert boards(app)[0]["view"] == "example-noisy-digits"

@@ -14,10 +14,12 @@ class Card {
     this.follow = this.tool("follow live", () => this.followLive());
     this.follow.classList.add("dv-follow");
     this.follow.hidden = true;
-    if (chart.log !== null) this.scale = this.tool("", () => { this.log = !this.log; this.followLive(); });
-    if (chart.name === "ladder" || this.traces().some((meta) => meta.metric || meta.metrics)) this.tool("table", () => this.toggleTable());
+    if (chart.log !== null) this.scale = this.tool(chart.log ? "log" : "linear", () => { this.log = !this.log; this.followLive(); });
+    this.tableButton = this.tool("table", () => this.toggleTable());
+    this.tableButton.setAttribute("aria-expanded", "false");
+    this.tableButton.setAttribute("aria-label", `Table of ${chart.title}`);
     this.plot = element("div", "dv-plot");
-    this.tools.append(saveMenu(chart.title, this.plot, () => this.tableRows()));
+    this.tools.append(saveMenu(chart.title, this.plot, () => rowsOf(this)));
     head.append(titles, this.tools);
     this.plot.setAttribute("role", "img");
     this.plot.setAttribute("aria-label", `${chart.title}. ${chart.subtitle}`);
@@ -74,6 +76,7 @@ class Card {
     if (this.scale) this.scale.textContent = this.log ? "log" : "linear";
     if (this.scale) this.scale.setAttribute("aria-label", `y axis: ${this.log ? "logarithmic" : "linear"}; press to change`);
     this.countMissing(data);
+    this.plot.setAttribute("aria-label", inWords(this));
     if (!this.table.hidden) this.drawTable();
   }
 
@@ -225,7 +228,7 @@ class Card {
     if (!color || meta.role === "surface") return;
     const translucent = (alpha) => color + Math.round(alpha * 255).toString(16).padStart(2, "0");
     if (trace.line) trace.line.color = color;
-    if (meta.role === "parts") Object.assign(trace.marker, { color: translucent(0.55), line: { ...trace.marker.line, color } });
+    if (meta.role === "parts") Object.assign(trace.marker, { color: translucent(0.55), line: { ...trace.marker.line, color }, pattern: { ...trace.marker.pattern, fgcolor: color } });
     else if (trace.marker) trace.marker.color = color;
     if (trace.fillcolor) trace.fillcolor = translucent(0.2);
     for (const error of [trace.error_x, trace.error_y]) if (error) error.color = color;
@@ -284,57 +287,15 @@ class Card {
 
   toggleTable() {
     this.table.hidden = !this.table.hidden;
+    this.tableButton.setAttribute("aria-expanded", String(!this.table.hidden));
     if (!this.table.hidden) this.drawTable();
   }
 
-  tableRows() {
-    return this.chart.name === "ladder" ? this.ladderRows() : this.chart.at_step ? this.stepRows() : this.curveRows();
-  }
-
   drawTable() {
-    this.table.replaceChildren(tableOf(this.tableRows()));
+    this.table.replaceChildren(tableOf(rowsOf(this)));
   }
 
   inPercent() {
     return this.chart.figure.layout.xaxis.tickformat?.endsWith("%") ?? false;
-  }
-
-  ladderRows() {
-    const inPercent = this.inPercent();
-    const shown = (value) => inPercent ? `${(100 * value).toFixed(2)} %` : value.toFixed(4);
-    const number = (value) => value === null || value === undefined ? "–" : shown(value);
-    const entries = Object.entries(this.board.payload.ladder ?? {});
-    const lines = entries.map(([arm, e]) => [arm, number(e.mean), number(e.lower), number(e.upper), String(e.values.length), String(e.step)]);
-    return [["arm", "mean", "lower", "upper", "seeds", "step"], ...lines];
-  }
-
-  // A line a metric, a column an arm, at the scrubbed step: [the interval over seeds], or ± the estimate's own error.
-  stepRows() {
-    const { board } = this;
-    const metas = this.traces().filter((meta) => ["parts", "profile"].includes(meta.role));
-    const arms = [...new Set(metas.map((meta) => meta.arm))];
-    const metrics = [...new Map(metas.flatMap((meta) => asked(meta, board.payload.metrics)).map((one) => [one.metric, one])).values()];
-    const lines = metrics.map((one) => [one.metric, ...arms.map((arm) => {
-      const row = board.rowAt(arm, one.metric), error = row && one.error ? board.rowAt(arm, one.error)?.[1] : null;
-      if (!row) return "–";
-      if (row[2] !== null && !one.own) return `${this.number(row[1])} [${this.number(row[2])}, ${this.number(row[3])}]`;
-      return error ? `${this.number(row[1])} ± ${this.number(error)}` : this.number(row[1]);
-    })]);
-    return [[`step ${board.now.toLocaleString("en")}`, ...arms], ...lines];
-  }
-
-  number(value) {
-    return value === null || value === undefined ? "–" : String(Number(value.toPrecision(4)));
-  }
-
-  curveRows() {
-    const number = this.number;
-    const columns = this.chart.figure.data.map((trace) => trace.meta).filter((meta) => ["line", "points", "reference"].includes(meta?.role));
-    const rows = (meta) => meta.arm ? this.board.rows(meta.arm, meta.metric) : this.board.known(meta.metric);
-    const maps = columns.map((meta) => new Map(rows(meta).map((row) => [row[0], row[1]])));
-    const used = columns.map((meta, index) => index).filter((index) => maps[index].size);
-    const steps = [...new Set(used.flatMap((index) => [...maps[index].keys()]))].sort((a, b) => a - b);
-    const head = ["step", ...used.map((index) => `${columns[index].arm ?? ""} ${columns[index].metric}`.trim())];
-    return [head, ...steps.map((step) => [String(step), ...used.map((index) => number(maps[index].get(step)))])];
   }
 }

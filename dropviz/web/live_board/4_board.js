@@ -91,7 +91,7 @@ class Board {
     this.forget();
     Object.assign(this, { state: null, half: false, failures: 0, calm: 0, hidden: new Set(), asking: false });
     this.heading = data.heading;
-    this.headline.textContent = data.heading.title;
+    this.headline.textContent = data.heading.title || "Loading …";
     this.note.textContent = data.heading.note;
     this.notice.hidden = true;
     this.drawLegend(data);
