@@ -20,6 +20,7 @@ from dropviz.experiment import (
     refresh_steps,
     surrogate_choices,
 )
+from dropviz.strategies import strategy
 
 HANDOVER_SECONDS = (
     0.25  # of a job beside its own work: claimed, forked, begun, its end written; see docs/decisions/0014
@@ -39,7 +40,7 @@ class Costs:
 
     Attributes:
         once: What a job does a single time: data and networks are made, the test split is read; and what first times take longer.
-        step: An update.
+        step: An update; of an arm that switches, their mean over the run.
         evaluation: A point of the curves.
         picture: A decision surface or a generated text; 0 where there is none.
         live: A moment of live statistics.
@@ -122,6 +123,8 @@ def cost_key(spec: ExperimentSpec) -> str:
         "refreshes": spec.observe.refreshes > 0,
     }
     parts |= {"arms": {arm: stacked_seeds(spec, arm) for arm in spec.arms}}
+    if any(strategy(arm).switches for arm in spec.arms):
+        parts["steps"] = spec.train.steps  # which decide how much of an arm comes after its switch
     parts |= {"device": settings.device(), "threads": settings.threads(settings.slots())}
     parts |= {"code": code_version(), "torch": metadata.version("torch")}
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()

@@ -22,6 +22,7 @@ from dropviz.export import check_writable, write
 from dropviz.headline import headline
 from dropviz.store import Estimate, Experiment, Job, Store, StoreError
 from dropviz.store.records import FINAL
+from dropviz.strategies import label
 
 LOOK_SECONDS = 0.2
 REPORT_SECONDS = 10.0
@@ -89,7 +90,7 @@ def estimate_experiment(spec: ExperimentSpec) -> int:
     if found.state != "done":
         return STOPPED
     takes = duration(spec, found.costs, slots)
-    arms = ", ".join(f"{arm} {shown_seconds(seconds)}" for arm, seconds in takes.arms.items())
+    arms = ", ".join(f"{label(arm)} {shown_seconds(seconds)}" for arm, seconds in takes.arms.items())
     print(f"{told(takes)}\nby arm: {arms}")
     return 0
 
@@ -180,7 +181,7 @@ def _conclude(store: Store, experiment: Experiment, out: Path) -> int:
     decomposition = write(store, experiment, out)
     for job in experiment.jobs:
         if job.state == "failed":
-            print(f"dropviz: {job.arm}: {job.error}", file=sys.stderr)
+            print(f"dropviz: {label(job.arm)}: {job.error}", file=sys.stderr)
     said = headline(decomposition, experiment.spec)
     print(said.text)
     if said.note:
@@ -214,7 +215,7 @@ class _Bars:
         for arm, jobs in _by_arm(experiment).items():
             step, total = _steps(jobs)
             if arm not in self.tasks:
-                self.tasks[arm] = self.progress.add_task(arm, total=total, note="")
+                self.tasks[arm] = self.progress.add_task(label(arm), total=total, note="")
             self.progress.update(self.tasks[arm], completed=step, note=_note(jobs))  # type: ignore[arg-type]
 
 
@@ -240,7 +241,7 @@ class _Lines:
             if note != former or (note == "running" and now - printed_at > REPORT_SECONDS):
                 step, total = _steps(jobs)
                 self.console.print(
-                    f"{arm}: {note}, step {step:,} of {total:,}", highlight=False, soft_wrap=True
+                    f"{label(arm)}: {note}, step {step:,} of {total:,}", highlight=False, soft_wrap=True
                 )
                 self.notes[arm] = (note, now)
 

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from dropviz.charts.chart import Chart, Subject
 from dropviz.charts.traces import line, over_steps, two_panels
+from dropviz.strategies import label
 
 
 def _figure(subject: Subject) -> go.Figure:
@@ -16,7 +17,7 @@ def _figure(subject: Subject) -> go.Figure:
             arm,
             "alignment/null",
             error="alignment/null_se",
-            name=f"{arm}: no particular direction",
+            name=f"{label(arm)}: no particular direction",
             width=1.5,
             dash="1px,3px",
         )

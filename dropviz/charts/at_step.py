@@ -12,6 +12,7 @@ from dropviz import density
 from dropviz.charts.chart import Subject
 from dropviz.charts.style import arm_style, translucent
 from dropviz.charts.traces import two_panels, value_axis
+from dropviz.strategies import label
 
 
 def parts(subject: Subject, metric: str, *, axis: str = "y", error: str | None = None) -> list[go.Bar]:
@@ -25,7 +26,7 @@ def parts(subject: Subject, metric: str, *, axis: str = "y", error: str | None =
 def _part(arm: str, metric: str, axis: str, error: str | None) -> go.Bar:
     style = arm_style(arm)
     return go.Bar(
-        name=arm,
+        name=label(arm),
         marker={
             "color": translucent(style.light, 0.55),
             "line": {"color": style.light, "width": 1.5},
@@ -36,7 +37,7 @@ def _part(arm: str, metric: str, axis: str, error: str | None) -> go.Bar:
         offsetgroup=arm,
         yaxis=axis,
         meta={"arm": arm, "role": "parts", "metric": metric} | ({"error": error} if error else {}),
-        hovertemplate=f"{arm}<br>%{{x}}<br>%{{y:.4g}}<extra></extra>",
+        hovertemplate=f"{label(arm)}<br>%{{x}}<br>%{{y:.4g}}<extra></extra>",
     )
 
 
@@ -77,13 +78,13 @@ def profile(
         meta |= {"errors": list(errors), "own_error": own_error}
         bars = {"error_y": {"type": "data", "color": style.light, "thickness": 1.5, "width": 4}}
     return go.Scatter(
-        name=name or arm,
+        name=name or label(arm),
         mode="lines" if look else "lines+markers",
         line={"color": style.light, "dash": style.dash, "width": 2} | look,
         marker={"symbol": style.marker, "color": style.light, "size": 9},
         legendgroup=arm,
         meta=meta | {"places": list(metrics)},
-        hovertemplate=f"{name or arm}<br>%{{x}}: %{{y:.4g}}<extra></extra>",
+        hovertemplate=f"{name or label(arm)}<br>%{{x}}: %{{y:.4g}}<extra></extra>",
         **bars,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from dropviz.charts.chart import Chart, Subject
+from dropviz.strategies import label
 
 COLUMNS = 3
 CLASSES = (("#f0b429", "circle"), ("#2f8fd0", "square"))
@@ -20,7 +21,7 @@ def _figure(subject: Subject) -> go.Figure:
         x, y = f"x{suffix}", f"y{suffix}"
         figure.add_trace(
             go.Heatmap(
-                name=arm,
+                name=label(arm),
                 xaxis=x,
                 yaxis=y,
                 zmin=0,
@@ -31,7 +32,7 @@ def _figure(subject: Subject) -> go.Figure:
                 x0=left,
                 y0=bottom,
                 meta={"arm": arm, "role": "surface", "extent": [left, right, bottom, top]},
-                hovertemplate=f"{arm}<br>x₁ %{{x:.2f}}, x₂ %{{y:.2f}}<extra></extra>",
+                hovertemplate=f"{label(arm)}<br>x₁ %{{x:.2f}}, x₂ %{{y:.2f}}<extra></extra>",
             )
         )
         figure.update_layout(
@@ -40,10 +41,10 @@ def _figure(subject: Subject) -> go.Figure:
                 f"yaxis{suffix}": {"title": {"text": "x₂"}, "range": [bottom, top], "anchor": x, "nticks": 5},
             }
         )
-        for label, (color, symbol) in enumerate(CLASSES):
-            figure.add_trace(_training_points(subject, label, color, symbol, x, y))
+        for of, (color, symbol) in enumerate(CLASSES):
+            figure.add_trace(_training_points(subject, of, color, symbol, x, y))
         place = {"xref": f"{x} domain", "yref": f"{y} domain", "x": 0, "y": 1, "yanchor": "bottom"}
-        figure.add_annotation(text=arm, xanchor="left", showarrow=False, **place)
+        figure.add_annotation(text=label(arm), xanchor="left", showarrow=False, **place)
     return arrange(figure, COLUMNS)
 
 

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from dropviz.analysis import FEWEST_SEEDS
 from dropviz.datasets import Splits
 from dropviz.experiment import ExperimentSpec, probe_rows
-from dropviz.strategies import largest_k
+from dropviz.strategies import largest_k, strategy
 from dropviz.task import Task
 
 MOST_EXAMPLES = 300  # more would hide the picture below
@@ -81,6 +81,11 @@ class Subject:
     def largest_k(self) -> int | None:
         """The largest k of a plain dropout-k arm: the one that the explicit effect is read from."""
         return largest_k(self.arms)
+
+    @property
+    def switches(self) -> list[int]:
+        """The steps at which any arm goes on as another one."""
+        return sorted({step for arm in self.arms for step in strategy(arm).switches})
 
     @property
     def held_out(self) -> str:

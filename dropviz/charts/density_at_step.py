@@ -9,18 +9,19 @@ from dropviz.charts.chart import Chart, Subject
 from dropviz.charts.style import arm_style
 from dropviz.charts.traces import value_axis
 from dropviz.statistics import LANCZOS_STEPS
+from dropviz.strategies import label
 
 
 def _curve(arm: str, subject: Subject) -> go.Scatter:
     style = arm_style(arm)
     return go.Scatter(
-        name=arm,
+        name=label(arm),
         mode="lines",
         line={"color": style.light, "dash": style.dash, "width": 2.5},
         marker={"symbol": style.marker, "color": style.light},
         legendgroup=arm,
         meta={"arm": arm, "role": "density", "grid": eigenvalue_grid(subject)},
-        hovertemplate=f"{arm}<br>eigenvalue %{{customdata:.3g}}<br>%{{y:.2g}} a decade<extra></extra>",
+        hovertemplate=f"{label(arm)}<br>eigenvalue %{{customdata:.3g}}<br>%{{y:.2g}} a decade<extra></extra>",
     )
 
 

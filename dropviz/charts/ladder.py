@@ -10,19 +10,21 @@ from dropviz.analysis import FEWEST_SEEDS
 from dropviz.charts.chart import Chart, Subject
 from dropviz.charts.style import arm_style, translucent
 from dropviz.score import score_of
-from dropviz.strategies import Strategy, strategy
+from dropviz.strategies import Strategy, label, strategy
 
 EFFECT = "#0072b2"
 
 
 def rungs(arms: Sequence[str]) -> list[str]:
-    """The arms in the order of the ladder: none, up through dropout-k to dropout, then the formulas in its place."""
+    """The arms in the order of the ladder: none, up through dropout-k to dropout, the formulas in its place, what switches."""
     return sorted(arms, key=lambda arm: (_place(strategy(arm)), arms.index(arm)))
 
 
 def _place(arm: Strategy) -> tuple[int, int]:
     if arm.name == "none":
         return 0, 0
+    if arm.switches:
+        return 5, arm.switches[0]
     if not arm.name.startswith("dropout"):
         return 4, 0
     if arm.replicas == 1:
@@ -31,20 +33,20 @@ def _place(arm: Strategy) -> tuple[int, int]:
 
 
 def _row(arm: str, row: int, subject: Subject) -> list[go.Scatter]:
-    style = arm_style(arm)
+    style, name = arm_style(arm), label(arm)
     shown = ".4f" if score_of(subject.task).less_is_better else ".2%"
     seeds = go.Scatter(
-        name=f"{arm}: seeds",
+        name=f"{name}: seeds",
         mode="markers",
         marker={"color": style.light, "opacity": _faintness(subject.seeds), "size": 9, "symbol": "circle"},
         line={"dash": style.dash},
         legendgroup=arm,
         showlegend=False,
         meta={"arm": arm, "role": "seeds", "row": row},
-        hovertemplate=f"{arm}: one seed<br>%{{x:{shown}}}<extra></extra>",
+        hovertemplate=f"{name}: one seed<br>%{{x:{shown}}}<extra></extra>",
     )
     mean = go.Scatter(
-        name=arm,
+        name=name,
         mode="markers",
         marker={
             "color": style.light,
@@ -56,7 +58,7 @@ def _row(arm: str, row: int, subject: Subject) -> list[go.Scatter]:
         error_x={"type": "data", "symmetric": False, "color": style.light, "thickness": 2.5, "width": 7},
         legendgroup=arm,
         meta={"arm": arm, "role": "mean", "row": row},
-        hovertemplate=f"{arm}: mean, {subject.band}<br>%{{x:{shown}}}<extra></extra>",
+        hovertemplate=f"{name}: mean, {subject.band}<br>%{{x:{shown}}}<extra></extra>",
     )
     return [seeds, mean]
 
@@ -114,7 +116,7 @@ def _figure(subject: Subject) -> go.Figure:
             "yaxis": {
                 "title": {"text": ""},
                 "tickvals": list(range(rows)),
-                "ticktext": arms,
+                "ticktext": [label(arm).replace(", then ", ",<br>then ") for arm in arms],
                 "range": [rows - 0.5, -0.95],
                 "fixedrange": True,
                 "showgrid": False,

@@ -6,12 +6,13 @@ import plotly.graph_objects as go
 
 from dropviz.charts.chart import Chart, Subject
 from dropviz.charts.traces import TALL, curves, over_steps, points
+from dropviz.strategies import label
 
 
 def _figure(subject: Subject) -> go.Figure:
     top = curves(subject, "curvature/top_eigenvalue", error="curvature/top_eigenvalue_residual")
     refreshed = [
-        points(arm, "spectrum/top1", "spectrum/top1_residual", name=f"{arm}: by a refresh")
+        points(arm, "spectrum/top1", "spectrum/top1_residual", name=f"{label(arm)}: by a refresh")
         for arm in subject.arms
     ]
     figure = over_steps([*top, *refreshed], subject, y="largest eigenvalue", log=True)

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from dropviz.charts.at_step import profile
 from dropviz.charts.chart import Chart, Subject
 from dropviz.charts.traces import TALL, value_axis
+from dropviz.strategies import label
 
 MASKS = (1, 2, 4, 8)
 
@@ -16,7 +17,7 @@ def _figure(subject: Subject) -> go.Figure:
     predicted: dict[float | str, str] = {k: f"law/predicted{k}" for k in MASKS}
     errors = [f"{metric}_se" for metric in measured.values()]
     curves = [
-        profile(arm, predicted, name=f"{arm}: predicted", width=1.5, dash="1px,3px", shape="spline")
+        profile(arm, predicted, name=f"{label(arm)}: predicted", width=1.5, dash="1px,3px", shape="spline")
         for arm in subject.arms
     ]
     marks = [profile(arm, measured, errors=errors, own_error=True) for arm in subject.arms]

@@ -6,12 +6,12 @@ import plotly.graph_objects as go
 
 from dropviz.charts.chart import Chart, Subject
 from dropviz.charts.traces import curves, line, over_steps
-from dropviz.strategies import strategy
+from dropviz.strategies import label, strategy
 
 
 def _figure(subject: Subject) -> go.Figure:
     penalties = [
-        line(arm, "train/penalty", name=f"{arm}: penalty", width=1.5, dash="1px,3px")
+        line(arm, "train/penalty", name=f"{label(arm)}: penalty", width=1.5, dash="1px,3px")
         for arm in subject.arms
         if strategy(arm).penalized
     ]

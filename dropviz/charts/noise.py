@@ -6,11 +6,12 @@ import plotly.graph_objects as go
 
 from dropviz.charts.chart import Chart, Subject
 from dropviz.charts.traces import TALL, curves, line, over_steps
+from dropviz.strategies import label
 
 
 def _figure(subject: Subject) -> go.Figure:
     analytic = [
-        line(arm, "noise/analytic", name=f"{arm}: analytic noise", width=1.5, dash="1px,3px")
+        line(arm, "noise/analytic", name=f"{label(arm)}: analytic noise", width=1.5, dash="1px,3px")
         for arm in subject.arms
     ]
     figure = over_steps([*curves(subject, "noise/mask"), *analytic], subject, y="tr Cov", log=True)

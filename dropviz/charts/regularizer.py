@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from dropviz.charts.chart import Chart, Subject
 from dropviz.charts.traces import band, line, over_steps, points
+from dropviz.strategies import label
 
 
 def _figure(subject: Subject) -> go.Figure:
@@ -16,7 +17,7 @@ def _figure(subject: Subject) -> go.Figure:
             arm,
             "regularizer/monte_carlo",
             "regularizer/monte_carlo_se",
-            name=f"{arm}: R by {subject.masks} masks",
+            name=f"{label(arm)}: R by {subject.masks} masks",
         )
         for arm in subject.arms
     ]

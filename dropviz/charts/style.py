@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
+from zlib import crc32
 
 Mode = Literal["light", "dark"]
 FONT = "'Source Sans', 'Source Sans Pro', 'Segoe UI', system-ui, sans-serif"
@@ -76,9 +77,24 @@ _OTHER_K = (
     ("14px,2px", "diamond-tall"),
 )
 
+# An arm that goes on as another one has that one's colour; dash and marker tell it apart, also from where it switches elsewhere.
+_SWITCHED = (
+    ("3px,2px,9px,2px", "star-triangle-up"),
+    ("7px,2px,2px,5px", "star-triangle-down"),
+    ("2px,6px", "diamond-cross"),
+    ("10px,5px", "circle-cross"),
+    ("5px,2px,5px,6px", "square-cross"),
+    ("1px,3px,6px,3px", "diamond-x"),
+    ("15px,3px", "circle-x"),
+)
+
 
 def arm_style(arm: str) -> ArmStyle:
     """The look of an arm, by its name alone, so that it is the same in every chart and experiment."""
+    former, _, last = arm.rpartition(":")
+    if former:
+        dash, marker = _SWITCHED[crc32(former.encode()) % len(_SWITCHED)]
+        return replace(arm_style(last), dash=dash, marker=marker)
     match = re.fullmatch(r"dropout-(\d+)(\+(mask|analytic)-noise)?", arm)
     if match is None:
         return _FAMILIES.get(arm, _OTHER)

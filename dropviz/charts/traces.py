@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from dropviz.charts.chart import Subject
 from dropviz.charts.style import QUIET, arm_style, translucent
+from dropviz.strategies import label
 
 BAND_ALPHA = 0.16
 Place = Literal[
@@ -23,14 +24,14 @@ def line(
     style = arm_style(arm)
     bars = {"error_y": {"type": "data", "color": style.light, "thickness": 1.5, "width": 4}} if error else {}
     return go.Scatter(
-        name=name or arm,
+        name=name or label(arm),
         mode="lines+markers",
         line={"color": style.light, "dash": style.dash, "width": 2.5} | look,
         marker={"symbol": style.marker, "color": style.light, "size": 8, "maxdisplayed": 8},
         legendgroup=arm,
         yaxis=axis,
         meta={"arm": arm, "metric": metric, "role": "line"} | ({"error": error} if error else {}),
-        hovertemplate=f"{name or arm}<br>step %{{x:,}}<br>%{{y:.4g}}<extra></extra>",
+        hovertemplate=f"{name or label(arm)}<br>step %{{x:,}}<br>%{{y:.4g}}<extra></extra>",
         **bars,
     )
 
@@ -39,7 +40,7 @@ def band(arm: str, metric: str, subject: Subject, *, axis: str = "y", error: str
     """The interval around a line; role ``band``. With one seed the metric ``error`` is its half-width instead."""
     style = arm_style(arm)
     return go.Scatter(
-        name=f"{arm}: {subject.band}",
+        name=f"{label(arm)}: {subject.band}",
         mode="lines",
         fill="toself",
         fillcolor=translucent(style.light, BAND_ALPHA),
@@ -111,15 +112,36 @@ def two_panels(figure: go.Figure, lower: str, *, log: bool) -> go.Figure:
 
 
 def over_steps(traces: list[go.Scatter], subject: Subject, *, y: str, log: bool = False) -> go.Figure:
-    """A figure of traces over the steps of training, whose x axis spans the whole run from the start."""
+    """A figure of traces over the steps of training, whose x axis spans the whole run from the start.
+
+    Where an arm goes on as another one there is a thin labelled line.
+    """
     return go.Figure(
         traces,
         layout={
             "template": None,
             "xaxis": {"title": {"text": "step"}, "range": [0, subject.steps], "tickformat": ",d"},
             "yaxis": {"title": {"text": y}} | value_axis(log),
+            "shapes": [_switch(step, subject) for step in subject.switches],
         },
     )
+
+
+def _switch(step: int, subject: Subject) -> dict[str, Any]:
+    """A line from top to bottom, its label on the side that has room."""
+    side = "left" if step < subject.steps / 2 else "right"
+    label = {"text": f"switch at {step:,}", "textposition": "end", "textangle": 0, "xanchor": side}
+    return {
+        "type": "line",
+        "xref": "x",
+        "yref": "paper",
+        "x0": step,
+        "x1": step,
+        "y0": 0,
+        "y1": 1,
+        "line": {"color": QUIET["light"], "width": 1, "dash": "4px,3px"},
+        "label": label | {"yanchor": "top", "padding": 4, "font": {"size": 12, "color": QUIET["light"]}},
+    }
 
 
 def value_axis(log: bool) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from dropviz.duration import REFRESH_IN_LIVE, Costs, stacked_seeds
 from dropviz.engine.recorder import Ending
 from dropviz.engine.series import Series
 from dropviz.experiment import ExperimentSpec
+from dropviz.strategies import strategy
 
 if TYPE_CHECKING:
     from dropviz.training import Block
@@ -34,21 +35,28 @@ def run(spec: ExperimentSpec, series: Series, device: str) -> Ending:
     watch = Stopwatch(device)
     endless = spec.with_settings([f"train.steps={max(spec.train.steps, 100_000)}"])  # of which few are taken
     looks: dict[int, Looks] = {}
-    steps: dict[str, float] = {}
+    steps: dict[tuple[str, int], float] = {}  # of so many seeds; arms that switch share those of their parts
     once = 0.0
     for index, arm in enumerate(spec.arms):
-        seeds, built = stacked_seeds(spec, arm), watch.now()
-        block = Block(endless, arm, range(spec.first_seed, spec.first_seed + seeds), device)
-        built = watch.now() - built
-        if seeds not in looks:
-            looks[seeds] = Looks(spec, block, watch)
-        steps[arm], first = _step(block, watch)
-        if index == 0:  # later blocks of this process find the data read, and everything warm
-            once = built + first + looks[seeds].once
+        seeds = stacked_seeds(spec, arm)
+        for part, _ in strategy(arm).stretches(spec.train.steps):
+            if (part.name, seeds) in steps:
+                continue
+            built = watch.now()
+            block = Block(endless, part.name, range(spec.first_seed, spec.first_seed + seeds), device)
+            built = watch.now() - built
+            if seeds not in looks:
+                looks[seeds] = Looks(spec, block, watch)
+            steps[part.name, seeds], first = _step(block, watch)
+            if len(steps) == 1:  # later blocks of this process find the data read, and everything warm
+                once = built + first + looks[seeds].once
         series.put([], index + 1)
     records = []
-    for arm, step in steps.items():
-        costs = looks[stacked_seeds(spec, arm)].costs(once, step)
+    for arm in spec.arms:
+        seeds = stacked_seeds(spec, arm)
+        parts = strategy(arm).stretches(spec.train.steps)
+        step = sum(count * steps[part.name, seeds] for part, count in parts) / spec.train.steps
+        costs = looks[seeds].costs(once, step)
         values = watch.slowdown() * np.array(costs.to_values())
         records.append(Record(step=0, name=arm, values=values))
     series.put(records, len(records))

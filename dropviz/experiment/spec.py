@@ -77,6 +77,20 @@ class ExperimentSpec(Choices):
                 raise SpecError(f"{arm} cannot train on {self.data.name}: {reason}")
         return self
 
+    @model_validator(mode="after")
+    def _arms_switch_on_the_way(self) -> Self:
+        last = self.train.steps - 1
+        for arm in self.arms:
+            for switch in strategy(arm).switches:
+                if switch > last:
+                    rule = (
+                        f"switch at a step from 1 to {last:,}, or raise train.steps" if last else "raise it"
+                    )
+                    raise SpecError(
+                        f"{arm} switches at step {switch:,}, which train.steps = {self.train.steps} does not reach: {rule}."
+                    )
+        return self
+
     @field_validator("arms", mode="before")
     @classmethod
     def _read_arms(cls, arms: Any) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class Moment:
 
     Attributes:
         step: Updates done.
-        strategy: The arm.
+        strategy: The arm that the next step follows.
         parameters: Stacked parameters (S, …), to be read only.
         layers: The layer that each of them belongs to.
         network: The probe as a network: the first training examples of each seed's split, or tokens.

@@ -38,6 +38,25 @@ class Strategy:
         """The canonical name: the one spelling that caches, files and charts use."""
 
     @property
+    def label(self) -> str:
+        """The name as a person reads it."""
+        return self.name
+
+    @property
+    def switches(self) -> tuple[int, ...]:
+        """The steps from which on it is another arm, in rising order."""
+        return ()
+
+    def at(self, step: int) -> Strategy:
+        """The arm that this step follows."""
+        return self
+
+    def stretches(self, steps: int) -> list[tuple[Strategy, int]]:
+        """The arms that so many steps follow one after the other, each with the number of its steps."""
+        ends = [*(switch for switch in self.switches if switch < steps), steps]
+        return [(self.at(first), end - first) for first, end in zip([0, *ends], ends, strict=False)]
+
+    @property
     def replicas(self) -> int:
         """Independent mask draws that one step needs."""
         return 0
@@ -90,4 +109,15 @@ def strategy(name: str) -> Strategy:
         match = re.fullmatch(family.pattern, name) if isinstance(name, str) else None
         if match:
             return family.from_match(match)
-    raise SpecError(f"{shown(name)} is not an arm: write one of {', '.join(examples())} (any k for 8).")
+    raise SpecError(
+        f"{shown(name)} is not an arm: write one of {', '.join(examples())} (any k for 8), or dropout@500:explicit to go on as"
+        " another one from step 500."
+    )
+
+
+def label(arm: str) -> str:
+    """An arm's name as a person reads it, such as ``dropout until 500, then explicit``; of an unknown one, its name."""
+    try:
+        return strategy(arm).label
+    except SpecError:
+        return arm

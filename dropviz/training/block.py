@@ -104,6 +104,8 @@ class Block:
                 self.data_terms[index] = terms.data.detach()
                 if terms.explicit is not None:
                     self.penalties[index] = terms.explicit.detach()
+                elif self.strategy.penalized:  # in other steps than these
+                    self.penalties[index] = 0.0
             self._check_finite(self._objectives(last)[first - self.evaluated_at :], first)
             if time.monotonic() > deadline:
                 return
@@ -129,7 +131,7 @@ class Block:
         if batch.starts:
             self.stacked.start_anew()
         network = self.stacked.network(batch, carry=True)
-        terms = self.strategy.objective(network, self._draws_of(network), self.surrogate)
+        terms = self.strategy.at(self.step).objective(network, self._draws_of(network), self.surrogate)
         gradients, factor = self._gradients(terms), rate_factor(self.spec.train, self.step)
         if self.spec.language.scale_rate:
             factor *= batch.share

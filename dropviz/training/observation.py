@@ -85,7 +85,7 @@ class Observation:
 
         return Moment(
             step=step,
-            strategy=self.strategy,
+            strategy=self.strategy.at(step),
             parameters=self.stacked.leaves,
             layers=self.layers,
             network=self.stacked.network(self.batch),

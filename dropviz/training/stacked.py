@@ -64,7 +64,7 @@ class StackedModel:
             x, replicas = batch.x, behaviour.replicas if isinstance(behaviour, Multiply) else PLAIN
             if text and replicas:  # each has a past of its own
                 x = x.unsqueeze(1).expand(-1, replicas, *x.shape[1:]).flatten(1, 2)
-            state = dict(self.carried.get(replicas, {})) if carry else {}
+            state = self._past(replicas) if carry else {}
             z = model.forward(parameters, x, behaviour, state)
             if carry:
                 self._keep(replicas, state)
@@ -86,6 +86,14 @@ class StackedModel:
             parameters=self.leaves,
             shapes=self.mask_shapes(batch.x),
         )
+
+    def _past(self, replicas: int) -> Carried:
+        """The state that a kind of pass goes on from. After an arm has switched, that is what another kind left."""
+        if replicas in self.carried or not self.carried:
+            return dict(self.carried.get(replicas, {}))
+        kind = min(self.carried)
+        own, needed = max(kind, 1), max(replicas, 1)
+        return {name: _first_replica(value, own, needed) for name, value in self.carried[kind].items()}
 
     def _keep(self, replicas: int, state: Carried) -> None:
         for name, value in state.items():
@@ -150,3 +158,8 @@ class StackedModel:
         if self._weights:
             return torch.arange(streams * length, device=self.device), streams * length
         return torch.arange(length, device=self.device).repeat(streams), length
+
+
+def _first_replica(value: Tensor, own: int, needed: int) -> Tensor:
+    """(S, own · B, …), the streams of each replica side by side, as (S, needed · B, …): of the first one, for all."""
+    return value[:, : value.shape[1] // own].repeat(1, needed, *[1] * (value.ndim - 2))

@@ -10,6 +10,7 @@ import streamlit as st
 
 from dropviz.charts import Chart, Page, Subject, arm_style, charts, template
 from dropviz.experiment import ExperimentSpec
+from dropviz.strategies import label
 from dropviz.web import plotly_js
 from dropviz.web.component import base, component
 
@@ -122,7 +123,10 @@ def samples_card(subject: Subject) -> dict[str, Any] | None:
 def styles(arms: tuple[str, ...]) -> dict[str, dict[str, str]]:
     """How each arm looks, for the legend and for the dark mode."""
     found = {arm: arm_style(arm) for arm in arms}
-    return {arm: {"light": s.light, "dark": s.dark, "dash": s.dash} for arm, s in found.items()}
+    return {
+        arm: {"light": s.light, "dark": s.dark, "dash": s.dash, "label": label(arm)}
+        for arm, s in found.items()
+    }
 
 
 def _hear() -> None:

@@ -23,7 +23,7 @@ from dropviz.experiment import (
     SurrogateChoices,
     TrainChoices,
 )
-from dropviz.strategies import examples
+from dropviz.strategies import examples, label
 from dropviz.task import Task
 from dropviz.web.data_files import availability, own_file
 from dropviz.web.knobs import Key, knob, knobs, summary
@@ -63,8 +63,10 @@ def spec_form(source: str, start: ExperimentSpec) -> dict[str, Any]:
         "Arms",
         list(dict.fromkeys([*table["arms"], *examples()])),
         table["arms"],
+        format_func=label,
         accept_new_options=True,
-        help="What is compared. Type any other k, such as dropout-4 or dropout-4+mask-noise.",
+        help="What is compared. Type any other k, such as dropout-4 or dropout-4+mask-noise, or dropout@500:none to go on as"
+        " another arm from step 500.",
         key=key("arms"),
     )
     left, right = st.columns(2)

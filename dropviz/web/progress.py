@@ -10,7 +10,7 @@ from typing import Any
 from dropviz.experiment import ExperimentSpec, surrogate_choices
 from dropviz.store import Experiment, Job
 from dropviz.store.records import FINAL
-from dropviz.strategies import strategy
+from dropviz.strategies import Strategy, label, strategy
 
 ETA_FRACTION, ETA_SECONDS = 0.05, 3.0
 TOLD_SECONDS = 1.0  # of work, before which shares of it are not told
@@ -19,11 +19,15 @@ LEAVES_FIRST = {"running": 0, "paused": 1, "queued": 2}
 
 @lru_cache(maxsize=256)
 def arm_cost(spec: ExperimentSpec, arm: str) -> float:
-    """A step of this arm in steps without dropout, roughly (measured on small MLPs on one CPU thread).
+    """A step of this arm in steps without dropout, roughly (measured on small MLPs on one CPU thread), a mean over the run.
 
     Every mask is a replica of the minibatch; exact surrogates take a pass a class, sampled ones two or three.
     """
-    chosen = strategy(arm)
+    steps = spec.train.steps
+    return sum(count * _step_cost(spec, part) for part, count in strategy(arm).stretches(steps)) / steps
+
+
+def _step_cost(spec: ExperimentSpec, chosen: Strategy) -> float:
     shared = "shared_tangent" in chosen.choices and spec.surrogate.shared_tangent
     if "estimator" in chosen.choices and surrogate_choices(spec).estimator == "exact" and not shared:
         return 1.3 * spec.data.task.outputs
@@ -64,7 +68,7 @@ def message(experiment: Experiment) -> str:
     jobs = experiment.jobs
     if experiment.state == "failed":
         job = next(job for job in jobs if job.state == "failed")
-        return f"{job.arm} failed. {last_line(job.error)} The points up to there are kept."
+        return f"{label(job.arm)} failed. {last_line(job.error)} The points up to there are kept."
     if experiment.state == "stopped":
         return "Stopped. What was computed is kept. Run takes over the arms that are done and starts the others again."
     share = statistics_share(jobs)
@@ -77,12 +81,12 @@ def message(experiment: Experiment) -> str:
     arms_done = _arms_done(jobs)
     part = f"{arms_done} of {len(experiment.spec.arms)} arms done"
     failed = [job for job in jobs if job.state == "failed"]
-    part += "".join(f" · {job.arm} failed: {last_line(job.error)}" for job in failed)
+    part += "".join(f" · {label(job.arm)} failed: {last_line(job.error)}" for job in failed)
     part += f" · statistics {share} of the time" if share else ""
     if not current:
         return part
     job = current[0]
-    return f"{job.arm}: step {job.step:,} of {job.total:,} · {part}"
+    return f"{label(job.arm)}: step {job.step:,} of {job.total:,} · {part}"
 
 
 def statistics_share(jobs: Iterable[Job]) -> str:

@@ -9,6 +9,7 @@ from dropviz.duration import REFRESH_IN_LIVE, refresh_seconds, shown_seconds
 from dropviz.experiment import live_steps, refresh_steps
 from dropviz.store import Experiment, Job, UnknownExperiment
 from dropviz.store.records import LIVE
+from dropviz.strategies import label
 from dropviz.web.live import store
 from dropviz.web.plain import plain
 from dropviz.web.progress import last_line
@@ -36,7 +37,7 @@ def nearest_refresh(experiment: Experiment, arm: str, step: int) -> None:
         refresh_control(experiment, arm, min(kept, key=lambda other: (abs(other - step), other)))
     else:
         st.caption(
-            f"No weights of {arm} are kept yet: they are from the first evaluation on, unless all of them together would take"
+            f"No weights of {label(arm)} are kept yet: they are from the first evaluation on, unless all of them together would take"
             " more room than this server gives to a run (DROPVIZ_WEIGHTS_MB)."
         )
 
@@ -49,7 +50,7 @@ def refresh_control(experiment: Experiment, arm: str, step: int) -> None:
     asked = _asked(experiment, arm, step)
     there = {job.weights_of for job in asked if job.state == "done"}
     if step in refresh_steps(experiment.spec) or there.issuperset(_jobs(experiment, arm)):
-        st.caption(f"The whole spectrum of {arm} is measured at step {step:,}: move there to see it.")
+        st.caption(f"The whole spectrum of {label(arm)} is measured at step {step:,}: move there to see it.")
         return
     if any(job.state in LIVE for job in asked):
         _follow(experiment, arm, step)
@@ -73,13 +74,13 @@ def _button(experiment: Experiment, arm: str, step: int) -> None:
     seconds = _expected(experiment, arm)
     cost = "" if seconds is None else f" (about {shown_seconds(seconds)})"
     if step not in kept:
-        why = f"The weights of {arm} were not kept at step {step:,}: choose a step where they were."
+        why = f"The weights of {label(arm)} were not kept at step {step:,}: choose a step where they were."
     elif not mine:
         why = "Only who started this run can have more of it measured. Press Run in the Lab to have it as your own."
     else:
         why = "Eigenvalues, spectral density, trace and the loss around the weights, from the weights that were kept."
     st.button(
-        f"Measure the whole spectrum of {arm} at step {step:,}{cost}",
+        f"Measure the whole spectrum of {label(arm)} at step {step:,}{cost}",
         key=f"refresh/{arm}",
         icon=":material/query_stats:",
         disabled=not (mine and step in kept),

@@ -13,6 +13,7 @@ import streamlit as st
 
 from dropviz import __version__, settings
 from dropviz.store import ExperimentSummary, Job, Worker
+from dropviz.strategies import label
 from dropviz.web.controls import LIVE
 from dropviz.web.live import readers, store
 from dropviz.web.visitor import visitor
@@ -74,7 +75,7 @@ def _job_line(job: Job, now: float) -> dict[str, Any]:
     return {
         "job": str(job.id),
         "does": DOES[job.kind],
-        "arm": job.arm or "all",
+        "arm": label(job.arm) if job.arm else "all",
         "seeds": len(job.seeds) or "–",
         "state": job.state,
         "step": f"{job.step:,} of {job.total:,} ({job.step / job.total:.0%})",

@@ -36,7 +36,7 @@ function ladderRows(card) {
   const shown = (value) => inPercent ? `${(100 * value).toFixed(2)} %` : value.toFixed(4);
   const number = (value) => value === null || value === undefined ? "–" : shown(value);
   const entries = Object.entries(card.board.payload.ladder ?? {});
-  const lines = entries.map(([arm, e]) => [arm, number(e.mean), number(e.lower), number(e.upper), String(e.values.length), String(e.step)]);
+  const lines = entries.map(([arm, e]) => [card.board.label(arm), number(e.mean), number(e.lower), number(e.upper), String(e.values.length), String(e.step)]);
   return [["arm", "mean", "lower", "upper", "seeds", "step"], ...lines];
 }
 
@@ -52,7 +52,7 @@ function stepRows(card) {
     if (row[2] !== null && !one.own) return `${short(row[1])} [${short(row[2])}, ${short(row[3])}]`;
     return error ? `${short(row[1])} ± ${short(error)}` : short(row[1]);
   })]);
-  return [[`step ${board.now.toLocaleString("en")}`, ...arms], ...lines];
+  return [[`step ${board.now.toLocaleString("en")}`, ...arms.map((arm) => board.label(arm))], ...lines];
 }
 
 function curveRows(card) {
@@ -61,7 +61,7 @@ function curveRows(card) {
   const maps = columns.map((meta) => new Map(rows(meta).map((row) => [row[0], row[1]])));
   const used = columns.map((meta, index) => index).filter((index) => maps[index].size);
   const steps = [...new Set(used.flatMap((index) => [...maps[index].keys()]))].sort((a, b) => a - b);
-  const head = ["step", ...used.map((index) => `${columns[index].arm ?? ""} ${columns[index].metric}`.trim())];
+  const head = ["step", ...used.map((index) => `${card.board.label(columns[index].arm) ?? ""} ${columns[index].metric}`.trim())];
   return [head, ...steps.map((step) => [String(step), ...used.map((index) => short(maps[index].get(step)))])];
 }
 

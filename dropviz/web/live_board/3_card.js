@@ -85,7 +85,7 @@ class Card {
     const { chart, board } = this;
     if (this.coming || !board.scrubber || !(chart.at_step || chart.one_arm)) return;
     const words = chart.at_step ? stepInWords(this.used, board.now) : this.used.length ? "each column a refresh" : "";
-    const of = [chart.one_arm ? board.scrubber.arm : "", this.seed === null ? "" : `seed ${this.seed}`, words];
+    const of = [chart.one_arm ? board.label(board.scrubber.arm) : "", this.seed === null ? "" : `seed ${this.seed}`, words];
     const shown = this.lost ? "could not be loaded: move the scrubber to try again" : of.filter(Boolean).join(", ");
     this.at.textContent = words || this.lost ? shown : "";
     this.at.dataset.step = chart.at_step ? [...new Set(this.used)].join(" ") : "";
@@ -132,8 +132,19 @@ class Card {
     return this.chart.figure.layout.xaxis?.title?.text === "step";
   }
 
-  // Where on its x axis a chart over time is.
   marks() {
+    return [...this.switches(), ...this.place()];
+  }
+
+  // Where arms go on as others.
+  switches() {
+    const shapes = structuredClone(this.chart.figure.layout.shapes ?? []);
+    if (this.board.mode === "dark") for (const shape of shapes) shape.line.color = shape.label.font.color = "#b3bac5";
+    return shapes;
+  }
+
+  // Where on its x axis a chart over time is.
+  place() {
     const { board } = this;
     if (!board.scrubber?.stops.length) return [];
     const line = { color: board.mode === "dark" ? "#e8eaed" : "#1c232d", width: 1.5 };
@@ -163,7 +174,7 @@ class Card {
       layout.xaxis.title.text = board.payload.ladder_title ?? layout.xaxis.title.text;
       const range = ladderRange(board.payload.ladder ?? {}, this.inPercent());
       if (range) Object.assign(layout.xaxis, { range, autorange: false });
-      if (narrow) layout.yaxis.ticktext = layout.yaxis.ticktext.map((arm) => arm.replace("+", "<br>+"));
+      if (narrow) layout.yaxis.ticktext = layout.yaxis.ticktext.map((arm) => arm.replaceAll("+", "<br>+"));
     }
     if (this.traces().some((meta) => meta.role === "surface")) arrange(layout, chart.figure.data.filter((trace) => trace.type === "heatmap").length, narrow ? 2 : layout.meta.columns, width);
     if (board.mode === "dark") for (const note of layout.annotations ?? []) note.font = { color: "#e8eaed" };

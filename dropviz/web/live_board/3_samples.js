@@ -13,9 +13,9 @@ class Samples {
 
   column(arm) {
     const root = element("section", "dv-sample");
-    root.setAttribute("aria-label", `Generated text of ${arm}`);
+    root.setAttribute("aria-label", `Generated text of ${this.board.label(arm)}`);
     const head = element("h4"), look = element("span", "dv-look"), step = element("span", "dv-step"), text = element("div", "dv-text");
-    head.append(look, element("span", "dv-arm", arm), step);
+    head.append(look, element("span", "dv-arm", this.board.label(arm)), step);
     root.append(head, text);
     this.columns.append(root);
     return { root, look, step, text };

@@ -22,9 +22,11 @@ class Scrubber {
     this.arms = element("select");
     this.arms.addEventListener("change", () => this.choose(this.arms.value));
     this.choice.append(this.arms);
-    this.measure = this.button("measure here", () => this.ask());
+    this.measure = this.button("measure here", () => this.ask("measure"));
     this.measure.title = "The whole spectrum of this arm at the step nearest to this one whose weights were kept";
-    this.root.append(this.play, this.range, this.label, this.newest, this.choice, this.measure);
+    this.fork = this.button("fork from here", () => this.ask("fork"));
+    this.fork.title = "Go on from this step as another arm, such as dropout's formulas in its place";
+    this.root.append(this.play, this.range, this.label, this.newest, this.choice, this.measure, this.fork);
     this.play.hidden = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.pause();
   }
@@ -44,7 +46,7 @@ class Scrubber {
     const arms = Object.keys(data.styles);
     this.usual = data.arm;
     this.arm = arms.includes(asked.get("arm")) ? asked.get("arm") : data.arm;
-    this.arms.replaceChildren(...arms.map((arm) => element("option", "", arm)));
+    this.arms.replaceChildren(...arms.map((arm) => Object.assign(element("option", "", data.styles[arm].label), { value: arm })));
     this.arms.value = this.arm;
     this.choice.hidden = arms.length < 2;
     this.stops = [];
@@ -74,6 +76,7 @@ class Scrubber {
     this.range.setAttribute("aria-valuetext", `step ${now} of ${last}`);
     this.label.replaceChildren("step ", element("strong", "", now), ` of ${last}`);
     this.newest.textContent = live ? "follow live" : "last step";
+    this.fork.hidden = this.last < 2;
     this.measure.hidden = this.board.state === "example";
     this.newest.disabled = this.step === null || (!live && this.step === this.stops.at(-1));
   }
@@ -86,9 +89,9 @@ class Scrubber {
   }
 
   // The script answers with what that costs, and a button.
-  ask() {
+  ask(what) {
     this.pause();
-    this.board.component.setTriggerValue("asked", { arm: this.arm, step: this.now });
+    this.board.component.setTriggerValue("asked", { what, arm: this.arm, step: this.now });
   }
 
   choose(arm) {

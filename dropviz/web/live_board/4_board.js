@@ -324,7 +324,7 @@ class Board {
       const chip = element("button", "dv-chip");
       chip.type = "button";
       chip.setAttribute("aria-pressed", "true");
-      chip.append(sample(style, this.mode), element("span", "", arm));
+      chip.append(sample(style, this.mode), element("span", "", style.label));
       chip.addEventListener("click", () => {
         if (!this.hidden.delete(arm)) this.hidden.add(arm);
         chip.setAttribute("aria-pressed", String(!this.hidden.has(arm)));
@@ -343,6 +343,11 @@ class Board {
       chip.firstChild.replaceWith(sample(this.styles[chip.dataset.arm], this.mode));
     }
     this.draw();
+  }
+
+  // An arm's name as a person reads it.
+  label(arm) {
+    return this.styles[arm]?.label ?? arm;
   }
 
   color(arm) {
