@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, get_args
 
 import streamlit as st
 
@@ -14,10 +15,21 @@ from dropviz.strategies import label
 from dropviz.web import plotly_js
 from dropviz.web.component import base, component
 
+What = Literal["measure", "fork"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What somebody asks for at a step of an arm: to have its whole spectrum measured, or to fork the run there."""
+
+    what: What
+    arm: str
+    step: int
+
 
 def board(
     view_id: str, spec: ExperimentSpec, state: str, page: Page = "lab", measured: int = 0
-) -> tuple[str, int] | None:
+) -> Asked | None:
     """Show an experiment live, by the charts of one page.
 
     The component keeps its key, so it is mounted once and lives as long as the page; it asks for a run of the
@@ -29,7 +41,7 @@ def board(
         measured: How much was measured on request; where that grows, the board looks for it.
 
     Returns:
-        Arm and step whose spectrum somebody just asked for.
+        What somebody just asked for, if anything.
     """
     subject = Subject.of(spec)
     data = {
@@ -54,9 +66,11 @@ def board(
     found = component("dropviz_board", "live_board")(
         key="board", data=data, on_changed_change=_hear, on_asked_change=lambda: None
     )
-    asked = found.asked or {}
-    arm, step = asked.get("arm"), asked.get("step")
-    return (arm, step) if arm in spec.arms and isinstance(step, int) else None
+    asked: dict[str, Any] = found.asked or {}
+    known = asked.get("what") in get_args(What) and asked.get("arm") in spec.arms
+    if not (known and isinstance(asked.get("step"), int)):
+        return None
+    return Asked(what=asked["what"], arm=asked["arm"], step=asked["step"])
 
 
 def heading(spec: ExperimentSpec, page: Page) -> dict[str, str]:

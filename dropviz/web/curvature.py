@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from dropviz.experiment import ExperimentSpec
 from dropviz.store import Experiment
 from dropviz.web import examples
-from dropviz.web.board import board
+from dropviz.web.board import Asked, board
+from dropviz.web.fork import fork_panel, offer
 from dropviz.web.reader import shown_state
 from dropviz.web.refreshes import finished_refreshes, nearest_refresh
 from dropviz.web.shown import example_of, go_to, named_run, shown_run, unknown
@@ -30,12 +33,26 @@ def _measured(experiment: Experiment) -> None:
     above = st.container()
     count = finished_refreshes(experiment)
     asked = board(experiment.id, experiment.spec, shown_state(experiment), "curvature", count)
-    if asked is not None:
-        st.session_state["asked"] = (experiment.id, *asked)
+    _forking(above, experiment.id, experiment.spec, experiment, asked)
+    if asked is not None and asked.what == "measure":
+        st.session_state["asked"] = (experiment.id, asked.arm, asked.step)
     view_id, arm, step = st.session_state.get("asked", ("", "", 0))
     if view_id == experiment.id:
         with above:
             nearest_refresh(experiment, arm, step)
+
+
+def _forking(
+    above: DeltaGenerator,
+    view_id: str,
+    spec: ExperimentSpec,
+    experiment: Experiment | None,
+    asked: Asked | None,
+) -> None:
+    if asked is not None and asked.what == "fork":
+        offer(view_id, asked.arm, asked.step)
+    with above:
+        fork_panel(view_id, spec, experiment)
 
 
 def _example() -> None:
@@ -47,4 +64,5 @@ def _example() -> None:
         )
         return
     view_id = f"{examples.PREFIX}{name}"
-    board(view_id, examples.example(view_id).spec, "example", "curvature")
+    spec, above = examples.example(view_id).spec, st.container()
+    _forking(above, view_id, spec, None, board(view_id, spec, "example", "curvature"))

@@ -17,12 +17,20 @@ from dropviz.web.visitor import visitor
 LOOK_SECONDS = 0.5
 
 
-def amount_and_time(amount: str, spec: ExperimentSpec | None) -> None:
+def amount(arms: int, seeds: int, steps: int) -> str:
+    """So many arms, seeds and steps as a line: ``12,000 updates: 1 arm × 8 seeds × 1,500 steps``."""
+    parts = ((arms, "arm"), (seeds, "seed"), (steps, "step"))
+    counts = " × ".join(f"{count:,} {what}{'' if count == 1 else 's'}" for count, what in parts)
+    return f"{arms * seeds * steps:,} updates: {counts}"
+
+
+def amount_and_time(amount: str, spec: ExperimentSpec | None, *, key: str = "estimate") -> None:
     """One line: the amount of work, and the time that it takes, as far as that is known.
 
     Args:
         amount: What the line begins with.
         spec: What would run; None where the form does not make one.
+        key: Of the button.
     """
     found = store().estimate(spec) if spec else None
     if spec and found and found.state in LIVE:
@@ -34,7 +42,7 @@ def amount_and_time(amount: str, spec: ExperimentSpec | None) -> None:
     if spec and (found is None or found.state != "done"):
         st.button(
             "Estimate the time",
-            key="estimate",
+            key=key,
             type="tertiary",
             icon=":material/timer:",
             help="Measures a few steps of each arm on this server: seconds.",

@@ -11,7 +11,8 @@ from dropviz.store import Experiment, UnknownExperiment
 from dropviz.web import examples
 from dropviz.web.board import board
 from dropviz.web.controls import buttons, submit
-from dropviz.web.estimates import amount_and_time
+from dropviz.web.estimates import amount, amount_and_time
+from dropviz.web.fork import fork_panel, offer_button
 from dropviz.web.forms import spec_form
 from dropviz.web.live import store
 from dropviz.web.plain import plain
@@ -31,6 +32,7 @@ def page() -> None:
     if problem:
         unknown(problem)
     elif experiment is not None:
+        fork_panel(experiment.id, experiment.spec, experiment)
         board(experiment.id, experiment.spec, shown_state(experiment))
     else:
         _example()
@@ -57,6 +59,7 @@ def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
     if experiment is not None:
         if st.button("Curvature of this run", type="tertiary", key="to_curvature"):
             go_to("3_Curvature.py", experiment.id)
+        offer_button(experiment)
         st.button("Back to the example", type="tertiary", on_click=forget, key="back")
     tour_button()
     return table, messages, pressed
@@ -86,7 +89,7 @@ def _choose_preset(key: str) -> None:
 
 def _amount(table: dict[str, Any]) -> str:
     arms, seeds, steps = len(table["arms"]), table["seeds"] or 0, table["train"]["steps"] or 0
-    return f"{arms * seeds * steps:,} updates: {_count(arms, 'arm')} × {_count(seeds, 'seed')} × {_count(steps, 'step')}"
+    return amount(arms, seeds, steps)
 
 
 def _spec(table: dict[str, Any]) -> ExperimentSpec | None:
@@ -95,10 +98,6 @@ def _spec(table: dict[str, Any]) -> ExperimentSpec | None:
         return ExperimentSpec.from_table(table)
     except SpecError:
         return None
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _run(table: dict[str, Any], messages: Any) -> None:

@@ -127,7 +127,12 @@ def test_the_lab_shows_a_run_in_every_state(
     assert not app.exception
     (shown,) = boards(app)
     assert (shown["view"], shown["state"]) == (view_id, state)
-    assert pressable(app) == buttons | {"Run", "Curvature of this run", "Back to the example"}
+    assert pressable(app) == buttons | {
+        "Run",
+        "Curvature of this run",
+        "Fork from here",
+        "Back to the example",
+    }
 
 
 def test_a_run_that_was_computed_before_says_so(visit, boards, store: Store, engine, spec, me: str) -> None:
@@ -194,7 +199,14 @@ def test_run_queues_the_experiment_and_names_it_in_the_url(
     assert experiment.spec == preset("noisy-digits").with_settings(["seeds=2"])
     (shown,) = boards(app)
     assert (shown["view"], shown["state"]) == (line.id, "queued")
-    assert pressable(app) == {"Run", "Pause", "Stop", "Curvature of this run", "Back to the example"}
+    assert pressable(app) == {
+        "Run",
+        "Pause",
+        "Stop",
+        "Curvature of this run",
+        "Fork from here",
+        "Back to the example",
+    }
     assert app.number_input(key="preset:noisy-digits/seeds").value == 2
 
 
