@@ -73,6 +73,7 @@ def run(
     from dropviz.budget import check_budget, check_data
     from dropviz.headless import estimate_experiment, run_experiment
 
+    _tell_of_extensions()
     chosen = _chosen(spec, preset)
     changes = list(settings or [])
     changes += [f"arms={[arm.strip() for arm in arms.split(',')]}"] if arms is not None else []
@@ -93,6 +94,7 @@ def serve(
     """Serve the dashboard, with its engine, until Ctrl-C."""
     from dropviz.serve import serve as supervise
 
+    _tell_of_extensions()
     return supervise(host, port)
 
 
@@ -105,6 +107,30 @@ def presets() -> int:
         spec = preset(name)
         typer.echo(f"{name}: {spec.title()} · {len(spec.arms)} arms · {spec.seeds} seeds")
     return 0
+
+
+@app.command("check-extensions")
+def check_extensions() -> int:
+    """Try everything that extensions bring as this program's own parts are tried; ends with 1 if something fails."""
+    from dropviz.contracts import check
+
+    problems = []
+    for line in check():
+        problems.append(line.problem)
+        typer.echo(f"{line.what}: {line.problem or 'good'}")
+    if not problems:
+        typer.echo(
+            "There are no extensions: DROPVIZ_EXTENSIONS names files or folders; see docs/extending.md."
+        )
+    return FAILED if any(problems) else 0
+
+
+def _tell_of_extensions() -> None:
+    """Say on stderr what cannot be used of them; the rest can."""
+    from dropviz.catalogue import problems
+
+    for problem in problems():
+        _complain(problem)
 
 
 def _chosen(path: Path | None, name: str | None) -> ExperimentSpec:

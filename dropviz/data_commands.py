@@ -22,10 +22,13 @@ def list_sets(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> int:
     """List every data set: whether it is here, its size, licence and title."""
+    from dropviz.catalogue import problems
     from dropviz.datasets import registry
     from dropviz.downloads import shown_size
 
     sets = [registry.read(name) for name in sorted(registry.members)]
+    for problem in problems():
+        print(f"dropviz: {problem}", file=sys.stderr)
     if as_json:
         typer.echo(json.dumps([_facts(data) for data in sets], indent=2, ensure_ascii=False))
         return 0

@@ -15,6 +15,7 @@ from dropviz.experiment import (
     canonical_json,
     code_version,
     evaluation_steps,
+    extension_digests,
     live_steps,
     picture_steps,
     refresh_steps,
@@ -127,6 +128,7 @@ def cost_key(spec: ExperimentSpec) -> str:
         parts["steps"] = spec.train.steps  # which decide how much of an arm comes after its switch
     parts |= {"device": settings.device(), "threads": settings.threads(settings.slots())}
     parts |= {"code": code_version(), "torch": metadata.version("torch")}
+    parts |= {"extensions": [extension_digests(spec, arm) for arm in spec.arms]}
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
 
 

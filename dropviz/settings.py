@@ -71,6 +71,12 @@ def files_dir() -> Path | None:
     return Path(text).expanduser().absolute()
 
 
+def extension_paths() -> list[Path]:
+    """The files and folders that ``$DROPVIZ_EXTENSIONS`` names, as ``$PATH`` names folders; see ``extensions``."""
+    parts = os.environ.get("DROPVIZ_EXTENSIONS", "").split(os.pathsep)
+    return [Path(os.path.expanduser(part.strip())).absolute() for part in parts if part.strip()]
+
+
 def beside_store(ending: str) -> Path:
     """A place that belongs to the store and to no other one, such as ``dropviz.checkpoints`` beside ``dropviz.db``."""
     return Path(store_url().removeprefix("sqlite:///")).absolute().with_suffix(ending)

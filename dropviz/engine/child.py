@@ -19,7 +19,7 @@ from dropviz.engine import checkpoints, estimating, refreshing
 from dropviz.engine.lifeline import die_with_parent, exit_when_closed
 from dropviz.engine.recorder import EXIT_SUPERSEDED, Ending, Recorder
 from dropviz.engine.series import Series
-from dropviz.experiment import ExperimentSpec, evaluation_steps, spread
+from dropviz.experiment import ExperimentSpec, evaluation_steps, result_key, spread
 from dropviz.store import Claim, Store
 from dropviz.store.weights import MOST_STEPS
 
@@ -98,6 +98,7 @@ def _train(
 ) -> Ending:
     from dropviz.training import Block, Diverged
 
+    _check_code(spec, claim, series.recorder.store, device)
     block = Block(spec, claim.arm, claim.seeds, device)
     if checkpoint:
         block.load_state(checkpoint.state)
@@ -145,6 +146,16 @@ def _smoothed(rate: float | None, steps: int, seconds: float) -> float | None:
         return rate
     latest = steps / max(seconds, 1e-9)
     return latest if rate is None else SMOOTHING * rate + (1 - SMOOTHING) * latest
+
+
+def _check_code(spec: ExperimentSpec, claim: Claim, store: Store, device: str) -> None:
+    """Refuse to put numbers of other code under a key: the program, or an extension, may have changed since the engine began."""
+    wanted = store.result_key(claim.job_id).partition("/")[0]
+    if wanted != result_key(spec, claim.arm, claim.seeds[0], device.partition(":")[0]):
+        raise ValueError(
+            "The engine has other code, or other extensions, than this run was asked for with: restart what serves it"
+            " (dropviz serve), then press Run again."
+        )
 
 
 def _check_device(device: str) -> None:

@@ -3,7 +3,7 @@
 from dropviz.choices import SpecError
 from dropviz.experiment.files import load_spec, preset, preset_names
 from dropviz.experiment.groups import LanguageChoices, ObserveChoices, SurrogateChoices, TrainChoices
-from dropviz.experiment.keys import code_version, result_key, surrogate_choices
+from dropviz.experiment.keys import code_version, extension_digests, result_key, surrogate_choices
 from dropviz.experiment.schedule import (
     evaluation_interval,
     evaluation_steps,
@@ -30,6 +30,7 @@ __all__ = [
     "code_version",
     "evaluation_interval",
     "evaluation_steps",
+    "extension_digests",
     "live_cost",
     "live_steps",
     "load_spec",

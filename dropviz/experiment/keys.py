@@ -9,6 +9,8 @@ from pathlib import Path
 
 from dropviz.experiment.groups import SurrogateChoices
 from dropviz.experiment.spec import ExperimentSpec, canonical_json
+from dropviz.extensions import digests
+from dropviz.statistics import sources
 from dropviz.strategies import strategy
 
 MOST_CLASSES = 10  # with more, one random draw costs less than a direction a class
@@ -47,7 +49,19 @@ def result_key(spec: ExperimentSpec, arm: str, seed: int, device_class: str) -> 
     parts["surrogate"] = {choice: choices[choice] for choice in chosen.choices}
     parts |= {"arm": chosen.name, "seed": seed, "device": device_class}
     parts |= {"code": code_version(), "torch": metadata.version("torch")}
+    if outside := extension_digests(spec, arm):
+        parts["extensions"] = outside
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
+
+
+def extension_digests(spec: ExperimentSpec, arm: str) -> list[str]:
+    """Of the extensions that decide the numbers of an arm: its data set, model and strategies, and every statistic."""
+    kinds = [
+        type(spec.data),
+        type(spec.model),
+        *(type(part) for part, _ in strategy(arm).stretches(spec.train.steps)),
+    ]
+    return digests([cls.__module__ for kind in kinds for cls in kind.__mro__] + list(sources()))
 
 
 COMPUTING = (

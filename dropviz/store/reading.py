@@ -222,3 +222,9 @@ def _job(row: Any) -> Job:
     names = set(Job.__dataclass_fields__) - {"seeds", "cached"}
     values = {name: row[name] for name in names}
     return Job(**values, seeds=tuple(json.loads(row["seeds"])), cached=bool(row["cached"]))
+
+
+def result_key(connection: Connection, job_id: int) -> str:
+    """The key of the first seed of a training job."""
+    query = select(results.c.key).where(results.c.job_id == job_id).order_by(results.c.position).limit(1)
+    return connection.execute(query).scalar_one()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,7 +11,8 @@ from typing import Literal
 import numpy as np
 
 from dropviz.duration import Costs
-from dropviz.experiment import ExperimentSpec, code_version
+from dropviz.experiment import ExperimentSpec, code_version, extension_digests
+from dropviz.extensions import modules
 
 State = Literal["queued", "running", "paused", "stopped", "failed", "done"]
 ExperimentState = Literal["queued", "running", "stalled", "paused", "stopped", "failed", "done"]
@@ -177,8 +179,9 @@ class Claim:
 
 
 def identity(spec: str, arm: str, seeds: tuple[int, ...]) -> str:
-    """A hash of what a job computes, and of the code that does."""
-    parts = (spec, arm, str(seeds), code_version())
+    """A hash of what a job computes, and of the code that does, that of extensions included."""
+    outside = extension_digests(ExperimentSpec.from_table(json.loads(spec)), arm) if modules() else []
+    parts = (spec, arm, str(seeds), code_version(), *outside)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

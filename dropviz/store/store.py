@@ -149,6 +149,11 @@ class Store:
         with self.database.read() as connection:
             return points.array_names(connection, job_id, after)
 
+    def result_key(self, job_id: int) -> str:
+        """The key that the first seed of a training job was asked for by."""
+        with self.database.read() as connection:
+            return reading.result_key(connection, job_id)
+
     def finals(self, view_id: str) -> Finals:
         """Arm → metric → seed → the last value, of the results whose jobs are done; for less than all points would cost.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from dropviz.choices import SpecError, shown
-from dropviz.registry import classes_of
+from dropviz.registry import accepted, classes_of
 from dropviz.task import Task
 
 if TYPE_CHECKING:
@@ -89,9 +91,30 @@ class Strategy:
         return 0.0
 
 
-def families() -> list[type[Strategy]]:
-    """Every strategy family: the classes that the modules of this folder define, in order of their places."""
-    return sorted(classes_of("dropviz.strategies", Strategy), key=lambda family: family.place)
+@cache
+def families() -> tuple[type[Strategy], ...]:
+    """Every strategy family: the classes that the modules of this folder, or extensions, define, in order of their places."""
+    found = classes_of("dropviz.strategies", Strategy)
+    kept = accepted("strategy", found, lambda family: family.__module__, _fault)
+    return tuple(sorted(kept, key=lambda family: family.place))
+
+
+def _fault(family: type[Strategy], before: Sequence[type[Strategy]]) -> str:
+    """Parts or examples that are missing, or names that others answer to as well."""
+    missing = [name for name in ("pattern", "examples") if not hasattr(family, name)]
+    missing += sorted(getattr(family, "__abstractmethods__", ()))
+    if missing or not family.examples:
+        return f"{family.__name__} lacks {', '.join(missing or ['examples of its names'])}"
+    for name in family.examples:
+        match = re.fullmatch(family.pattern, name)
+        if match is None or family.from_match(match).name != name:
+            return f"{family.__name__} does not read the name {name!r}, which is among its examples"
+    for other in before:
+        taken = [name for name in family.examples if re.fullmatch(other.pattern, name)]
+        taken += [name for name in other.examples if re.fullmatch(family.pattern, name)]
+        if taken:
+            return f"there is an arm named {taken[0]!r} already, so give it another name"
+    return ""
 
 
 def examples() -> list[str]:

@@ -12,10 +12,12 @@ from typing import Any
 import streamlit as st
 
 from dropviz import __version__, settings
+from dropviz.catalogue import Brought, brought
 from dropviz.store import ExperimentSummary, Job, Worker
 from dropviz.strategies import label
 from dropviz.web.controls import LIVE
 from dropviz.web.live import readers, store
+from dropviz.web.plain import plain
 from dropviz.web.visitor import visitor
 
 LOOK_SECONDS = 2
@@ -29,6 +31,7 @@ def page() -> None:
     """Draw the page."""
     st.title("System")
     _activity()
+    _extensions()
     _installation()
 
 
@@ -102,6 +105,28 @@ def _own(mine: Sequence[ExperimentSummary]) -> None:
 def _stop(view_id: str) -> None:
     if store().experiment(view_id).owner == visitor():
         store().request(view_id, "stop")
+
+
+def _extensions() -> None:
+    """What the server's settings name, if anything."""
+    found = brought()
+    if not found:
+        return
+    st.subheader("Extensions")
+    for one in found:
+        for problem in one.problems:
+            st.warning(plain(problem), icon=":material/extension_off:")
+    _table([_extension_line(one) for one in found], "Extensions, and what each of them brings")
+
+
+def _extension_line(one: Brought) -> dict[str, Any]:
+    state = "cannot be used" if one.problems and not one.parts else "in part" if one.problems else "in use"
+    changed = "changed since: restart dropviz serve"
+    return {
+        "from": one.origin,
+        "brings": ", ".join(f"{kind} {name}" for kind, name in one.parts) or "–",
+        "state": changed if one.changed else state,
+    }
 
 
 def _installation() -> None:
