@@ -1,0 +1,86 @@
+"""What a script has to know of a model: its forward pass as lines of code, and the tensors in it.
+
+Shapes are those of one network: no seed axis. The forward pass is a function of the weights ``w``, the examples ``x`` and of the
+``mask``, 1 + ε by site, which is 1 where nothing is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptNetwork:
+    """A forward pass.
+
+    Attributes:
+        says: What it computes, in a line.
+        lines: From ``x`` to the units ``h`` in front of the last mask.
+        logits: What they become: an expression in ``h``.
+        shapes: Weight → its shape, in the order in which they are drawn.
+        initial: The source of ``initial_weights``.
+        sites: Site → the shape of its mask, as code.
+        last: The site whose units go straight into a linear output, and its weights (W, C) as code; None where there is none.
+        slopes: The source of ``with_slopes`` where the chain rule is written out, see ``parts/jacobians``; else empty.
+        handed: What ``lines`` leave to ``logits``, where that is more than ``h``.
+    """
+
+    says: str
+    lines: Sequence[str]
+    logits: str
+    shapes: Mapping[str, tuple[int, ...]]
+    initial: str
+    sites: Mapping[str, str]
+    last: tuple[str, str] | None = None
+    slopes: str = ""
+    handed: str = "h"
+
+
+def function(head: str, says: str, lines: Sequence[str]) -> str:
+    """A function's text."""
+    return "\n".join([f"def {head}:", f'    """{says}"""', *(f"    {line}".rstrip() for line in lines)])
+
+
+def network_source(network: ScriptNetwork, *, apart: bool) -> str:
+    """``network``; with ``apart`` in two steps, as the closed form of the last site's share needs its units."""
+    if not apart:
+        return function("network(w, x, mask)", network.says, [*network.lines, f"return {network.logits}"])
+    return "\n\n\n".join(
+        [
+            function(
+                "hidden(w, x, mask)",
+                "What the last mask is about to act on.",
+                [*network.lines, f"return {network.handed}"],
+            ),
+            function(
+                f"output(w, mask, {network.handed})",
+                "The logits, behind the last mask.",
+                [f"return {network.logits}"],
+            ),
+            function(
+                "network(w, x, mask)",
+                network.says,
+                [f"return output(w, mask, {'*' * (',' in network.handed)}hidden(w, x, mask))"],
+            ),
+        ]
+    )
+
+
+def drawn_weights(stream: str, says: str, rule: str, kinds: Sequence[str]) -> str:
+    """``initial_weights`` of normal numbers times the expression ``rule`` in ``name`` and ``shape``.
+
+    Args:
+        stream: The purpose of the stream that they come from.
+        says: The docstring.
+        rule: The standard deviation.
+        kinds: What else there is among ``gain`` (ones), ``bias`` and ``shift`` (zeros), in names.
+    """
+    zeros = " or ".join(f'"{kind}" in name' for kind in ("bias", "shift") if kind in kinds)
+    lines = [f'random = generator("{stream}")', "w = {}", "for name, shape in SHAPES.items():"]
+    lines += [f"    if {zeros}:", "        value = np.zeros(shape)"]
+    lines += ['    elif "gain" in name:', "        value = np.ones(shape)"] if "gain" in kinds else []
+    lines += ["    else:", f"        value = random.standard_normal(shape) * {rule}"]
+    lines += ["    w[name] = torch.tensor(value, dtype=torch.float32, requires_grad=True)", "return w"]
+    imports = "from math import sqrt\n\nimport numpy as np\nimport torch\n\n\n"
+    return imports + function("initial_weights()", says, lines)

@@ -1,0 +1,66 @@
+"""A stand-alone PyTorch script of one arm at one seed, put together out of what each choice of the experiment contributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dropviz.experiment import ExperimentSpec
+from dropviz.scripts.arms import Objective, function_name, function_of, objective_of
+from dropviz.scripts.assembling import Section, assemble, part
+from dropviz.scripts.data import data_of
+from dropviz.scripts.header import header
+from dropviz.scripts.models import written
+from dropviz.scripts.network import ScriptNetwork, network_source
+from dropviz.scripts.settings import settings_source
+from dropviz.scripts.training import training_source
+from dropviz.strategies import strategy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """A Python file, and what has to lie beside it.
+
+    Attributes:
+        text: The file.
+        files: Name → content; empty where the script makes its data itself.
+    """
+
+    text: str
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def script_of(spec: ExperimentSpec, arm: str, seed: int) -> Script:
+    """One arm of an experiment at one seed, in plain PyTorch; its losses are those of a run on the CPU, to rounding.
+
+    It needs torch, numpy and what the data come from. Writing it takes milliseconds, and imports no torch.
+
+    Raises:
+        SpecError: Something of it cannot be written yet, the message says what to do instead; or its data are not here.
+    """
+    chosen = strategy(arm)
+    network, data = written(spec.model, spec.data.task), data_of(spec, seed)
+    objective = objective_of(spec, arm, network)
+    settings = settings_source(spec, chosen, seed, network, data.settings)
+    model = [part("layers"), network.initial, network_source(network, apart=objective.apart)]
+    name = function_name(chosen)
+    training = training_source(spec, name, noisy=objective.noisy)
+    sections = [
+        Section(title="The experiment", sources=[settings]),
+        Section(title="Random numbers, by seed, purpose and step", sources=[part("numbers")]),
+        Section(title="Data", sources=[*map(part, data.parts), data.source]),
+        Section(title="Model: a function of weights, examples and masks", sources=model),
+        Section(title="The arm", sources=[*_arm(spec, network, objective), function_of(objective, name)]),
+        Section(title="Training", sources=[part("weights"), training]),
+    ]
+    text = assemble(header(spec, chosen, seed, objective, data), sections, "train")
+    return Script(text=text, files=data.files)
+
+
+def _arm(spec: ExperimentSpec, network: ScriptNetwork, objective: Objective) -> list[str]:
+    """What the arm's function may use: the loss and its Hessian, masks, derivatives in mask space."""
+    task = spec.data.task
+    losses = ["identity"] if objective.identity else []
+    losses += ["two_classes"] if task.loss == "cross_entropy" and task.outputs == 2 else []
+    parts = [*(f"losses/{name}" for name in (*losses, task.loss)), "masks", "tangents", "slopes"]
+    return [*map(part, parts), network.slopes, part("jacobians")]
