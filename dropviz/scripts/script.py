@@ -41,8 +41,9 @@ def script_of(spec: ExperimentSpec, arm: str, seed: int) -> Script:
     chosen = strategy(arm)
     network, data = written(spec.model, spec.data.task), data_of(spec, seed)
     objective = objective_of(spec, arm, network)
-    settings = settings_source(spec, chosen, seed, network, data.settings)
+    settings = settings_source(spec, chosen, seed, network, {**data.settings, **network.settings})
     model = [part("layers"), network.initial, network_source(network, apart=objective.apart)]
+    model += [part("images"), network.helpers]
     name = function_name(chosen)
     training = training_source(spec, name, noisy=objective.noisy)
     sections = [

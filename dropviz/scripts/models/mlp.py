@@ -5,19 +5,15 @@ from __future__ import annotations
 from itertools import pairwise
 
 from dropviz.models.mlp import Mlp
-from dropviz.scripts.network import ScriptNetwork, drawn_weights, function
+from dropviz.scripts.network import ACTIVATIONS, ScriptNetwork, drawn_weights, flat, function
 from dropviz.task import Task
-
-ACTIVATIONS = {"relu": "torch.relu", "tanh": "torch.tanh", "gelu": "functional.gelu"}
 
 
 def write(model: Mlp, task: Task) -> ScriptNetwork:
     """A line a layer."""
     depth, sites = len(model.widths), model.sites()
     sizes = [task.inputs, *model.widths, task.outputs]
-    lines, h = list[str](), "x" if len(task.shape) == 1 else "x.flatten(1)"
-    h = f'{h} * mask["input"]' if "input" in sites else h
-    lines.append(f"h = {h}")
+    lines = [f"h = {flat(task)}" + (' * mask["input"]' if "input" in sites else "")]
     for layer, (inputs, outputs) in enumerate(pairwise(sizes[:-1]), start=1):
         branch = _layer(model, layer)
         skip = model.residual and inputs == outputs
@@ -69,7 +65,7 @@ def _slopes(model: Mlp, task: Task) -> str:
     """The chain rule, layer by layer: a matrix product each instead of a backward pass a class."""
     depth, sites = len(model.widths), model.sites()
     lowest = min(0 if site == "input" else int(site.removeprefix("hidden")) for site in sites)
-    lines = [f"h0 = {'x' if len(task.shape) == 1 else 'x.flatten(1)'}"]
+    lines = [f"h0 = {flat(task)}"]
     for layer in range(1, depth + 1):
         lines.append(f'h{layer} = torch.relu(affine(h{layer - 1}, w["weight{layer}"], w["bias{layer}"]))')
     lines.append(f'z = affine(h{depth}, w["weight{depth + 1}"], w["bias{depth + 1}"])')
@@ -79,4 +75,4 @@ def _slopes(model: Mlp, task: Task) -> str:
     layers = {site: 0 if site == "input" else int(site.removeprefix("hidden")) for site in sites}
     pairs = ", ".join(f'"{site}": (h{layer}, s{layer})' for site, layer in layers.items())
     says = "Logits z, and by site its units h (n, units) and, by the chain rule, the slopes of z's ``directions`` in h."
-    return "import torch\n\n\n" + function("with_slopes(w, x)", says, [*lines, f"return z, {{{pairs}}}"])
+    return function("with_slopes(w, x)", says, [*lines, f"return z, {{{pairs}}}"])

@@ -9,6 +9,11 @@ def affine(h, weight, bias):
     return rows.view(*h.shape[:-1], -1)
 
 
+def times(h, weight):
+    """hW, as a batch of one."""
+    return (h.flatten(0, -2)[None] @ weight[None])[0].view(*h.shape[:-1], -1)
+
+
 def layer_norm(h, gain, shift):
     """Mean 0 and variance 1 over the units (Ba et al. 2016). torch's own is wrong in its third derivative."""
     h = h - h.mean(-1, keepdim=True)
