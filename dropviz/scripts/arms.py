@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from dropviz.choices import SpecError
 from dropviz.experiment import ExperimentSpec, surrogate_choices
-from dropviz.scripts.network import ScriptNetwork, function
-from dropviz.strategies import Strategy, strategy
+from dropviz.scripts.estimators import curvature_at, regularizer
+from dropviz.scripts.network import ScriptNetwork, at_ones, function
+from dropviz.strategies import Strategy
 from dropviz.strategies.ablation import Ablation
 from dropviz.strategies.dropout import Dropout
 from dropviz.strategies.gaussian import Gaussian
@@ -20,10 +21,7 @@ from dropviz.strategies.linearized import Linearized
 from dropviz.strategies.none import NoDropout
 from dropviz.strategies.surrogate import AnalyticSurrogate
 
-AT_ONES = ("mask = ones()", "z = network(w, x, mask)")
 LOSS = "loss(z, y).mean()"
-CONSTANT = "  # H_out is held constant, as in the authors' code"
-EACH_STREAM = "for stream in STREAMS) / len(STREAMS)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +30,7 @@ class Objective:
 
     Attributes:
         formula: What a step goes down along, in a sentence.
-        lines: Of code, in ``w``, ``x``, ``y`` and ``step``.
+        lines: Of code, in ``w``, ``x``, ``y`` and ``step``, of a text ``past``.
         apart: Whether the network comes in two steps, as the closed form of the last site's share needs it.
         noisy: Whether it has a noise term of its own.
         identity: Whether I / C stands in place of H_out.
@@ -45,50 +43,35 @@ class Objective:
     identity: bool = False
 
 
-def objective_of(spec: ExperimentSpec, arm: str, network: ScriptNetwork) -> Objective:
+def objective_of(spec: ExperimentSpec, chosen: Strategy, network: ScriptNetwork) -> Objective:
     """What a step of this arm differentiates, as code.
 
     Raises:
         SpecError: There is no script for such an arm yet, or nothing could run it.
     """
-    chosen = strategy(arm)
     match chosen:
         case NoDropout():
-            return _plain("ℓ(0), the plain loss")
+            return _under_masks(network, "ℓ(0), the plain loss", "PLAIN")
         case Dropout():
-            return _dropout(chosen, _added(spec))
+            return _dropout(spec, chosen, network)
         case Gaussian():
-            return Objective(
-                formula="ℓ(ε) with normal ε of dropout's variance",
-                lines=["return loss(network(w, x, gaussian_masks(step)), y).mean()"],
-            )
+            return _under_masks(network, "ℓ(ε) with normal ε of dropout's variance", "gaussian_masks(step)")
         case L2():
-            return Objective(
-                formula="ℓ(0) + ½ s ‖w‖², weight decay written as a penalty",
-                lines=[
-                    "squares = torch.stack([value.flatten().square().sum(-1) for value in w.values()]).sum()",
-                    "return loss(network(w, x, PLAIN), y).mean() + L2 / 2 * squares",
-                ],
-            )
+            return _l2(network)
         case Linearized():
-            return Objective(
-                formula="ℓ(z(0) + Jε) with a dropout mask ε and the Jacobian J of the logits in ε",
-                lines=[
-                    *AT_ONES,
-                    "epsilon = {site: drawn - 1 for site, drawn in dropout_masks(step).items()}",
-                    "return loss(z + tangent(z, mask, epsilon), y).mean()",
-                ],
-            )
+            return _linearized(network)
         case AnalyticSurrogate():
             return _analytic(spec, chosen, network)
         case Ablation():
             return _ablation(spec, chosen, network)
-    raise SpecError(f"{arm} has no script yet: write it out by hand, or run it with `dropviz run`.")
+    raise SpecError(
+        f"A script of the arm {chosen.name!r} cannot be written yet: choose another arm, or keep the run by `dropviz run`."
+    )
 
 
-def function_of(objective: Objective, name: str) -> str:
+def function_of(objective: Objective, name: str, network: ScriptNetwork) -> str:
     """The source of an arm's function."""
-    return function(f"{name}(w, x, y, step)", f"{objective.formula}.", objective.lines)
+    return function(f"{name}(w, x, y, step{network.past})", f"{objective.formula}.", objective.lines)
 
 
 def function_name(chosen: Strategy) -> str:
@@ -96,71 +79,99 @@ def function_name(chosen: Strategy) -> str:
     return "objective_of_" + chosen.name.replace("+", "_").replace("-", "_")
 
 
-def _plain(formula: str) -> Objective:
-    return Objective(formula=formula, lines=["return loss(network(w, x, PLAIN), y).mean()"])
+def _under_masks(network: ScriptNetwork, formula: str, masks: str) -> Objective:
+    return Objective(formula=formula, lines=[f"return loss(network(w, x, {masks}{network.past}), y).mean()"])
 
 
-def _added(spec: ExperimentSpec) -> str:
+def _l2(network: ScriptNetwork) -> Objective:
+    return Objective(
+        formula="ℓ(0) + ½ s ‖w‖², weight decay written as a penalty",
+        lines=[
+            "squares = torch.stack([value.flatten().square().sum(-1) for value in w.values()]).sum()",
+            f"return loss(network(w, x, PLAIN{network.past}), y).mean() + L2 / 2 * squares",
+        ],
+    )
+
+
+def _linearized(network: ScriptNetwork) -> Objective:
+    return Objective(
+        formula="ℓ(z(0) + Jε) with a dropout mask ε and the Jacobian J of the logits in ε",
+        lines=[
+            *at_ones(network),
+            "epsilon = {site: drawn - 1 for site, drawn in dropout_masks(step).items()}",
+            "return loss(z + tangent(z, mask, epsilon), y).mean()",
+        ],
+    )
+
+
+def _added(spec: ExperimentSpec, objective: str) -> str:
     """How noise joins an objective: in its gradient alone; or, where clipping is to leave it alone, beside it."""
-    return "{objective} + (noise - noise.detach())" if spec.train.clip_noise else "{objective}, noise"
+    return (
+        f"return {objective} + (noise - noise.detach())"
+        if spec.train.clip_noise
+        else f"return {objective}, noise"
+    )
 
 
-def _dropout(chosen: Dropout, added: str) -> Objective:
+def _dropout(spec: ExperimentSpec, chosen: Dropout, network: ScriptNetwork) -> Objective:
     if chosen.k == 1:
-        return Objective(
-            formula="ℓ(ε), the loss under a mask",
-            lines=["return loss(network(w, x, dropout_masks(step)), y).mean()"],
-        )
-    formula = "1/k Σ ℓ(ε_i), the mean loss of k masks"
-    count = "MASKS + 2" if chosen.noise == "mask" else "MASKS"
-    lines = [
-        f"z = network(w, x, several_dropout_masks(step, {count}))",
-        f"losses = loss(z.flatten(0, 1), repeated(y, {count})).view({count}, -1).mean(-1)",
-    ]
+        return _under_masks(network, "ℓ(ε), the loss under a mask", "dropout_masks(step)")
+    formula, value = "1/k Σ ℓ(ε_i), the mean loss of k masks", "losses.mean()"
+    count = "k + 2" if chosen.noise == "mask" else "k"
+    masks = f"several_dropout_masks(step, {count})"
+    if network.text:
+        z = f"z = network(w, repeated(x, {count}), {masks}, past)"
+    else:
+        z = f"z = network(w, x, {masks}).flatten(0, 1)"
+    lines = [f"k = {chosen.k}", z, f"losses = loss(z, repeated(y, {count})).view({count}, -1).mean(-1)"]
     if chosen.noise is None:
-        return Objective(formula=formula, lines=[*lines, "return losses.mean()"])
+        return Objective(formula=formula, lines=[*lines, f"return {value}"])
     if chosen.noise == "mask":
         formula += ", and √(1 - 1/k) ξ with ξ the difference of two further masks over √2"
-        lines += ["noise = sqrt(1 - 1 / MASKS) / sqrt(2) * (losses[MASKS] - losses[MASKS + 1])"]
+        lines += ["noise = sqrt(1 - 1 / k) / sqrt(2) * (losses[k] - losses[k + 1])"]
+        value = "losses[:k].mean()"
     else:
         formula += ", and √(1 - 1/k) ξ with ξ the gradient of ∇ℓᵀJη, η = ±√v"
-        lines += [*AT_ONES, "noise = sqrt(1 - 1 / MASKS) * along_signs(z, y, mask, step)"]
-    value = "losses[:MASKS].mean()" if chosen.noise == "mask" else "losses.mean()"
-    lines += ["return " + added.format(objective=value)]
-    return Objective(formula=formula, lines=lines, noisy=True)
+        own = ', past.setdefault("plain", {})' if network.text else ""
+        lines += ["mask = ones()", f"z = network(w, x, mask{own})"]
+        lines += ["noise = sqrt(1 - 1 / k) * along_signs(z, y, mask, step)"]
+    return Objective(formula=formula, lines=[*lines, _added(spec, value)], noisy=True)
 
 
 def _analytic(spec: ExperimentSpec, chosen: AnalyticSurrogate, network: ScriptNetwork) -> Objective:
     choices = surrogate_choices(spec)
     explicit, implicit = chosen.explicit and choices.explicit > 0, chosen.implicit and choices.implicit > 0
     if not (explicit or implicit):
-        return _plain("ℓ(0), as its strengths are 0")
+        return _under_masks(network, "ℓ(0), as its strengths are 0", "PLAIN")
     if explicit and implicit and choices.shared_tangent:
-        return _from_one_tangent(spec)
-    formula, value = "ℓ(0)", LOSS
-    lines, apart = [*AT_ONES], False
-    noise = "along_signs(z, y, mask, step)"
+        return _from_one_tangent(spec, network)
+    formula, value, noise = "ℓ(0)", LOSS, "along_signs(z, y, mask, step)"
+    lines, apart = at_ones(network), False
     if explicit:
-        lines, apart = _with_regularizer(spec, network)
-        formula, value = f"{formula} + λR with R = ½ Σ v tr(Jᵀ H_out J)", f"{LOSS} + LAMBDA * R"
-        if "slopes" in lines[0]:
+        lines, apart = regularizer(spec, network)
+        formula, value = f"{formula} + λR with R = ½ Σ v tr(Jᵀ H_out J)", f"{value} + LAMBDA * R"
+        if choices.estimator == "exact":
             noise = "noise_of_slopes(z, y, slopes, step)"
-    if implicit:
-        formula += ", and μξ with ξ the gradient of ∇ℓᵀJη, η = ±√v"
-        lines, value = [*lines, f"noise = MU * {noise}"], _added(spec).format(objective=value)
-    return Objective(formula=formula, lines=[*lines, f"return {value}"], apart=apart, noisy=implicit)
+    if not implicit:
+        return Objective(formula=formula, lines=[*lines, f"return {value}"], apart=apart)
+    return Objective(
+        formula=f"{formula}, and μξ with ξ the gradient of ∇ℓᵀJη, η = ±√v",
+        lines=[*lines, f"noise = MU * {noise}", _added(spec, value)],
+        apart=apart,
+        noisy=True,
+    )
 
 
-def _from_one_tangent(spec: ExperimentSpec) -> Objective:
-    at, why = _curvature_at(spec)
+def _from_one_tangent(spec: ExperimentSpec, network: ScriptNetwork) -> Objective:
+    at, why = curvature_at(spec)
     return Objective(
         formula="ℓ(0) + λ ½ tᵀ H_out t, and μξ with ξ the gradient of ∇ℓᵀt, for one tangent t = Jη, η = ±√v",
         lines=[
-            *AT_ONES,
+            *at_ones(network),
             "t = tangent(z, mask, random_direction(step))",
             f"R = quadratic({at}, t).mean() / 2{why}",
             "noise = MU * (loss_gradient(z, y) * t).sum(-1).mean()",
-            "return " + _added(spec).format(objective=f"{LOSS} + LAMBDA * R"),
+            _added(spec, f"{LOSS} + LAMBDA * R"),
         ],
         noisy=True,
     )
@@ -168,74 +179,21 @@ def _from_one_tangent(spec: ExperimentSpec) -> Objective:
 
 def _ablation(spec: ExperimentSpec, chosen: Ablation, network: ScriptNetwork) -> Objective:
     if not surrogate_choices(spec).explicit:
-        return _plain("ℓ(0), as λ is 0")
+        return _under_masks(network, "ℓ(0), as λ is 0", "PLAIN")
+    value = f"return {LOSS} + LAMBDA * R"
     if chosen.instead == "identity":
         if spec.surrogate.estimator == "sampled-label":
             raise SpecError(
                 f"{chosen.name} has no labels to draw: set surrogate.estimator to another one than sampled-label."
             )
-        lines, apart = _with_regularizer(spec, network)
+        lines, apart = regularizer(spec, network)
         formula = "ℓ(0) + λR with R = ½ Σ v tr(JᵀJ) / C: I / C in place of H_out"
-        return Objective(
-            formula=formula, lines=[*lines, f"return {LOSS} + LAMBDA * R"], apart=apart, identity=True
-        )
+        return Objective(formula=formula, lines=[*lines, value], apart=apart, identity=True)
     label, what = {
         "loss-jacobian": ("y", "the true label"),
         "argmax": ("z.argmax(-1)", "the most likely label"),
     }[chosen.instead]
     return Objective(
         formula=f"ℓ(0) + λR with R = ½ Σ v ‖∂ℓ/∂ε‖² of the loss at {what}",
-        lines=[
-            *AT_ONES,
-            f"R = squared_slopes(z, mask, loss_gradient(z, {label}))",
-            f"return {LOSS} + LAMBDA * R",
-        ],
+        lines=[*at_ones(network), f"R = squared_slopes(z, mask, loss_gradient(z, {label}))", value],
     )
-
-
-def _curvature_at(spec: ExperimentSpec) -> tuple[str, str]:
-    """Where H_out is taken, and why."""
-    return ("z.detach()", CONSTANT) if spec.surrogate.hessian == "constant" else ("z", "")
-
-
-def _with_regularizer(spec: ExperimentSpec, network: ScriptNetwork) -> tuple[list[str], bool]:
-    """Lines that leave the loss in ``data`` and R in ``R``, and whether they need the network in two steps."""
-    estimator, (at, why) = surrogate_choices(spec).estimator, _curvature_at(spec)
-    if estimator == "exact":
-        return ["z, slopes = with_slopes(w, x)", f"R = regularizer({at}, slopes){why}"], False
-    if estimator == "auto" and network.last is not None:
-        steps = [f"{network.handed} = hidden(w, x, mask)", f"z = output(w, mask, {network.handed})"]
-        return ["mask = ones()", *steps, *_last_site_apart(spec, network)], True
-    found = {
-        "forward": f"forward_regularizer(z, {at}, mask, random_direction(step{{stream}}))",
-        "sampled-label": _sampled_label(spec),
-    }.get(estimator, f"squared_slopes(z, mask, random_column({at}, step{{stream}}))")
-    return [*AT_ONES, f"R = {_averaged(spec, found)}{why}"], False
-
-
-def _last_site_apart(spec: ExperimentSpec, network: ScriptNetwork) -> list[str]:
-    """The last site in closed form, the others, if any, by a random column."""
-    assert network.last is not None
-    (site, weight), (at, why) = network.last, _curvature_at(spec)
-    closed = f'R = last_site({at}, h, {weight}, "{site}"){why}'
-    if len(network.sites) == 1:
-        return [closed]
-    found = _averaged(spec, f"squared_slopes(z, others, random_column({at}, step{{stream}}))")
-    return [
-        closed,
-        f'others = {{name: mask[name] for name in SITES if name != "{site}"}}',
-        f"R = {found} + R",
-    ]
-
-
-def _sampled_label(spec: ExperimentSpec) -> str:
-    if spec.surrogate.hessian == "constant":
-        return "squared_slopes(z, mask, loss_gradient(z, sampled_label(z, step{stream})))"
-    return "sampled_label_regularizer(z, mask, sampled_label(z, step{stream}))"
-
-
-def _averaged(spec: ExperimentSpec, found: str) -> str:
-    """An estimate, or the mean over several streams."""
-    if surrogate_choices(spec).samples == 1:
-        return found.format(stream="")
-    return f"sum({found.format(stream=', stream')} {EACH_STREAM}"

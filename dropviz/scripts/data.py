@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from dropviz.datasets import Splits
 from dropviz.experiment import ExperimentSpec
 from dropviz.scripts.network import function
-
-FILE = "data.npz"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScriptData:
-    """How a script comes by its data.
-
-    Attributes:
-        parts: Files of ``parts/``.
-        source: ``load``, which returns the splits by name.
-        files: What goes beside the script, by name.
-        packages: What it comes from, as pip calls them.
-        settings: The knobs that it reads: name → (code, comment).
-    """
-
-    parts: tuple[str, ...]
-    source: str
-    files: dict[str, bytes] = field(default_factory=dict)
-    packages: tuple[str, ...] = ()
-    settings: dict[str, tuple[str, str]] = field(default_factory=dict)
+from dropviz.scripts.script_data import FILE, ScriptData, packed
+from dropviz.scripts.texts import text_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +81,8 @@ def data_of(spec: ExperimentSpec, seed: int) -> ScriptData:
     Raises:
         SpecError: They are in a file that is not there.
     """
+    if spec.data.task.kind == "language":
+        return text_of(spec, seed)
     recipe = RECIPES.get(spec.data.name)
     return _beside(spec, seed) if recipe is None else _made(spec, recipe)
 
@@ -142,8 +122,6 @@ def _beside(spec: ExperimentSpec, seed: int) -> ScriptData:
     """The splits of this seed in a file, as they are after all that the data set does to them."""
     loaded = spec.data.load(seed)
     assert isinstance(loaded, Splits)
-    content = io.BytesIO()
-    np.savez_compressed(content, **vars(loaded))
     lines = [
         f'with np.load(Path(__file__).with_name("{FILE}")) as file:',
         '    return tensors({name: (file[f"x_{name}"], file[f"y_{name}"]) for name in SPLITS})',
@@ -153,6 +131,6 @@ def _beside(spec: ExperimentSpec, seed: int) -> ScriptData:
     return ScriptData(
         parts=("splits",),
         source=imports + function("load()", says, lines),
-        files={FILE: content.getvalue()},
+        files={FILE: packed(vars(loaded))},
         settings={"SPLITS": ('("train", "validation", "test")', "")},
     )

@@ -29,6 +29,7 @@ class ScriptNetwork:
         slopes: The source of ``with_slopes`` where the chain rule is written out, see ``parts/jacobians``; else empty.
         helpers: The source of further functions that it calls.
         settings: What it reads beside the weights: name → (code, comment).
+        text: Whether it reads a text, and takes and leaves its state in ``past``.
         handed: What ``lines`` leave to ``logits``, where that is more than ``h``.
     """
 
@@ -42,12 +43,23 @@ class ScriptNetwork:
     slopes: str = ""
     helpers: str = ""
     settings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    text: bool = False
     handed: str = "h"
+
+    @property
+    def past(self) -> str:
+        """The argument that texts take beside the masks, as code."""
+        return ", past" if self.text else ""
 
 
 def function(head: str, says: str, lines: Sequence[str]) -> str:
     """A function's text."""
     return "\n".join([f"def {head}:", f'    """{says}"""', *(f"    {line}".rstrip() for line in lines)])
+
+
+def at_ones(network: ScriptNetwork) -> list[str]:
+    """The logits at ε = 0, to be differentiated in ε."""
+    return ["mask = ones()", f"z = network(w, x, mask{network.past})"]
 
 
 def masked(site: str, sites: Collection[str], kind: str = "") -> str:
@@ -71,11 +83,13 @@ def flat(task: Task) -> str:
 def network_source(network: ScriptNetwork, *, apart: bool) -> str:
     """``network``; with ``apart`` in two steps, as the closed form of the last site's share needs its units."""
     if not apart:
-        return function("network(w, x, mask)", network.says, [*network.lines, f"return {network.logits}"])
+        return function(
+            f"network(w, x, mask{network.past})", network.says, [*network.lines, f"return {network.logits}"]
+        )
     return "\n\n\n".join(
         [
             function(
-                "hidden(w, x, mask)",
+                f"hidden(w, x, mask{network.past})",
                 "What the last mask is about to act on.",
                 [*network.lines, f"return {network.handed}"],
             ),
@@ -85,9 +99,9 @@ def network_source(network: ScriptNetwork, *, apart: bool) -> str:
                 [f"return {network.logits}"],
             ),
             function(
-                "network(w, x, mask)",
+                f"network(w, x, mask{network.past})",
                 network.says,
-                [f"return output(w, mask, {'*' * (',' in network.handed)}hidden(w, x, mask))"],
+                [f"return output(w, mask, {'*' * (',' in network.handed)}hidden(w, x, mask{network.past}))"],
             ),
         ]
     )

@@ -40,18 +40,23 @@ def script_of(spec: ExperimentSpec, arm: str, seed: int) -> Script:
     """
     chosen = strategy(arm)
     network, data = written(spec.model, spec.data.task), data_of(spec, seed)
-    objective = objective_of(spec, arm, network)
-    settings = settings_source(spec, chosen, seed, network, {**data.settings, **network.settings})
-    model = [part("layers"), network.initial, network_source(network, apart=objective.apart)]
-    model += [part("images"), network.helpers]
+    objective = objective_of(spec, chosen, network)
+    settings = settings_source(spec, seed, network, {**data.settings, **network.settings})
     name = function_name(chosen)
+    parts = ["layers", "images", "recurrent", "attention"]
+    model = [network.initial, network.helpers, network_source(network, apart=objective.apart)]
     training = training_source(spec, name, noisy=objective.noisy)
     sections = [
         Section(title="The experiment", sources=[settings]),
         Section(title="Random numbers, by seed, purpose and step", sources=[part("numbers")]),
         Section(title="Data", sources=[*map(part, data.parts), data.source]),
-        Section(title="Model: a function of weights, examples and masks", sources=model),
-        Section(title="The arm", sources=[*_arm(spec, network, objective), function_of(objective, name)]),
+        Section(
+            title="Model: a function of weights, examples and masks", sources=[*map(part, parts), *model]
+        ),
+        Section(
+            title="The arm",
+            sources=[*_arm(spec, network, objective), function_of(objective, name, network)],
+        ),
         Section(title="Training", sources=[part("weights"), training]),
     ]
     text = assemble(header(spec, chosen, seed, objective, data), sections, "train")
@@ -63,5 +68,7 @@ def _arm(spec: ExperimentSpec, network: ScriptNetwork, objective: Objective) -> 
     task = spec.data.task
     losses = ["identity"] if objective.identity else []
     losses += ["two_classes"] if task.loss == "cross_entropy" and task.outputs == 2 else []
-    parts = [*(f"losses/{name}" for name in (*losses, task.loss)), "masks", "tangents", "slopes"]
+    parts = [*(f"losses/{name}" for name in (*losses, task.loss))]
+    of_texts = ["masks_of_texts", "slopes_of_texts"] if network.text else []
+    parts += [*of_texts, "masks", "tangents", "slopes"]
     return [*map(part, parts), network.slopes, part("jacobians")]

@@ -7,22 +7,19 @@ from collections.abc import Mapping
 from dropviz.experiment import ExperimentSpec, evaluation_interval, surrogate_choices
 from dropviz.scripts.network import ScriptNetwork
 from dropviz.scripts.training import held_at_once
-from dropviz.strategies import Strategy
-from dropviz.strategies.dropout import Dropout
 
 LEVELS = 2**16  # as ``masks`` has it: 16 bits decide about a unit
 
 
 def settings_source(
     spec: ExperimentSpec,
-    chosen: Strategy,
     seed: int,
     network: ScriptNetwork,
     of_data: Mapping[str, tuple[str, str]],
 ) -> str:
     """All that a script could read, as assignments."""
     found = {"SEED": (repr(seed), "of the split, the weights, the minibatches and the masks")}
-    found |= {**of_data, **_of_training(spec), **_of_arm(spec, chosen)}
+    found |= {**of_data, **_of_training(spec), **_of_arm(spec)}
     lines = [f"{name} = {value}{comment and f'  # {comment}'}" for name, (value, comment) in found.items()]
     return "\n".join([*lines, _sites(spec, network), _shapes(network)])
 
@@ -31,7 +28,10 @@ def _of_training(spec: ExperimentSpec) -> dict[str, tuple[str, str]]:
     train = spec.train
     return {
         "STEPS": (repr(train.steps), "updates of the weights"),
-        "BATCH": (repr(train.batch_size), "examples a step"),
+        "BATCH": (
+            repr(train.batch_size),
+            f"{'streams' if spec.data.task.kind == 'language' else 'examples'} a step",
+        ),
         "LEARNING_RATE": (repr(train.learning_rate), ""),
         "WARMUP": (repr(train.warmup), "steps over which the learning rate rises"),
         "MOMENTUM": (repr(train.momentum), ""),
@@ -43,12 +43,11 @@ def _of_training(spec: ExperimentSpec) -> dict[str, tuple[str, str]]:
     }
 
 
-def _of_arm(spec: ExperimentSpec, chosen: Strategy) -> dict[str, tuple[str, str]]:
+def _of_arm(spec: ExperimentSpec) -> dict[str, tuple[str, str]]:
     choices = surrogate_choices(spec)
     further = f'*(f"train/sample-{{index}}" for index in range(1, {choices.samples}))'
     return {
         "P": probability(spec.p),
-        "MASKS": (repr(chosen.k if isinstance(chosen, Dropout) else 1), "k, masks a step"),
         "LAMBDA": (repr(choices.explicit), "λ, strength of the explicit regularizer R; 1 is the theory"),
         "MU": (repr(choices.implicit), "μ, strength of the implicit noise ξ; 1 is the theory"),
         "STREAMS": (f'("train", {further})', "one for each sample of the estimator"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dropviz.experiment import ExperimentSpec, TrainChoices
+from dropviz.scripts.assembling import part
 from dropviz.scripts.network import function
 
-IMPORTS = "from math import pi, sin\n\nimport torch\nfrom torch.autograd import grad"
+IMPORTS = "from math import log, pi, sin\n\nimport torch\nfrom torch.autograd import grad"
 HELD = 2**24  # numbers that a piece of an evaluation may hold at once, as in a run
+EVALUATED_OF_TRAINING = 2000  # tokens, as in a run
 FEW = 20_000  # examples that no split has more of, but for large sets of images
 
 
@@ -37,19 +39,25 @@ def _train(spec: ExperimentSpec, objective: str, *, noisy: bool) -> str:
     lines += ["best = copied(w)"] if train.keep_best else []
     lines += ["waited = 0"] if train.patience else []
     lines += ["for step in range(STEPS):"]
-    lines += [f"    {line}" for line in _step(train, objective, aside=noisy and not train.clip_noise)]
+    lines += [f"    {line}" for line in _step(spec, objective, aside=noisy and not train.clip_noise)]
     lines += ["    if (step + 1) % EVERY == 0 or step + 1 == STEPS:"]
     lines += [f"        {line}" for line in _look(train)]
     last = "best" if train.keep_best else "w"
-    lines += [f'{", ".join(_scores(spec))} = evaluate({last}, *splits["test"])']
-    lines += [f'print(f"test/{score} {{{score}:.9g}}")' for score in _scores(spec)]
+    lines += [f"{', '.join(_measured(spec))} = {_evaluated(spec, last, 'test')}"]
+    lines += [f'print(f"test/{name} {{{value}:.9g}}")' for name, value in _scores(spec).items()]
     return function("train()", "Train one network and print its curve.", lines)
 
 
-def _step(train: TrainChoices, objective: str, *, aside: bool) -> list[str]:
+def _step(spec: ExperimentSpec, objective: str, *, aside: bool) -> list[str]:
     """One update; ``aside``: of a gradient that is clipped before the noise is added."""
+    train, past = spec.train, ""
     lines = ['x, y = minibatch(*splits["train"], step)']
-    lines += [f"objective{', noise' if aside else ''} = {objective}(w, x, y, step)"]
+    if _is_text(spec):
+        lines, past = (
+            ['x, y, starts = segment(splits["train"], step)', "past = {} if starts else past"],
+            ", past",
+        )
+    lines += [f"objective{', noise' if aside else ''} = {objective}(w, x, y, step{past})"]
     lines += ["apart = grad(noise, weights, retain_graph=True, materialize_grads=True)"] if aside else []
     lines += ["optimizer.zero_grad()", "objective.backward()"]
     lines += ["torch.nn.utils.clip_grad_norm_(weights, CLIP)"] if train.clip else []
@@ -98,8 +106,23 @@ def _rate(train: TrainChoices) -> str:
     return function("rate(step)", says, [*rising, *falling])
 
 
-def _scores(spec: ExperimentSpec) -> list[str]:
+def _is_text(spec: ExperimentSpec) -> bool:
+    return spec.data.task.kind == "language"
+
+
+def _measured(spec: ExperimentSpec) -> list[str]:
+    """What ``evaluate`` returns."""
     return ["loss", "accuracy"] if spec.data.task.kind == "classification" else ["loss"]
+
+
+def _scores(spec: ExperimentSpec) -> dict[str, str]:
+    """Metric → the expression that is printed."""
+    found = {name: name for name in _measured(spec)}
+    if not _is_text(spec):
+        return found
+    if spec.data.task.token == "character":
+        return found | {"bits_per_character": "loss / log(2)"}
+    return found | {"perplexity": "loss.double().exp()"}
 
 
 def _columns(spec: ExperimentSpec) -> str:
@@ -107,27 +130,36 @@ def _columns(spec: ExperimentSpec) -> str:
     return f"step train/objective train/loss {scores}"
 
 
+def _evaluated(spec: ExperimentSpec, w: str, split: str) -> str:
+    """A call of ``evaluate``."""
+    if not _is_text(spec):
+        return f'evaluate({w}, *splits["{split}"])'
+    few = f"[:{EVALUATED_OF_TRAINING}]" if split == "train" else ""
+    return f'evaluate({w}, splits["{split}"]{few})'
+
+
 def _evaluate(spec: ExperimentSpec) -> str:
+    """``evaluate`` of examples; that of texts is always the same."""
+    if _is_text(spec):
+        return part("texts")
     classes = spec.data.task.kind == "classification"
     says = f"Mean loss{' and accuracy' if classes else ''} of a split, without masks"
+    z = "network(w, x, PLAIN)"
     if held_at_once(spec):
-        lines = [
-            "with torch.no_grad():",
-            "    z = torch.cat([network(w, part, PLAIN) for part in x.split(HELD)])",
-        ]
-        says += ", HELD examples at once"
-    else:
-        lines = ["with torch.no_grad():", "    z = network(w, x, PLAIN)"]
+        z, says = (
+            "torch.cat([network(w, some, PLAIN) for some in x.split(HELD)])",
+            f"{says}, HELD examples at once",
+        )
     right = ", (z.argmax(-1) == y).float().mean()" if classes else ""
-    return function("evaluate(w, x, y)", f"{says}.", [*lines, f"return loss(z, y).mean(){right}"])
+    lines = ["with torch.no_grad():", f"    z = {z}", f"return loss(z, y).mean(){right}"]
+    return function("evaluate(w, x, y)", f"{says}.", lines)
 
 
 def _report(spec: ExperimentSpec) -> str:
-    scores = _scores(spec)
-    train = 'evaluate(w, *splits["train"])'
-    lines = [f"train, _ = {train}" if len(scores) > 1 else f"train = {train}"]
-    lines += [f'{", ".join(scores)} = evaluate(w, *splits["validation"])']
-    shown = " ".join(f"{{{score}:.9g}}" for score in ("train", *scores))
+    measured, train = _measured(spec), _evaluated(spec, "w", "train")
+    lines = [f"train, _ = {train}" if len(measured) > 1 else f"train = {train}"]
+    lines += [f"{', '.join(measured)} = {_evaluated(spec, 'w', 'validation')}"]
+    shown = " ".join(f"{{{value}:.9g}}" for value in ("train", *_scores(spec).values()))
     lines += [f'print(f"{{step}} {{objective}} {shown}")']
     lines += ["return loss"] if _judged(spec.train) else []
     return function("report(step, objective, w, splits)", "Print a point of the curve.", lines)

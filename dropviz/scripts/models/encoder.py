@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from dropviz.models.encoder import Encoder
-from dropviz.scripts.network import ACTIVATIONS, ScriptNetwork, drawn_weights, flat, function, masked
+from dropviz.scripts.feedforward import feedforward
+from dropviz.scripts.network import ScriptNetwork, drawn_weights, flat, function, masked
 from dropviz.task import Task
 
 RULE = '(WIDTH if name in ("position", "feature") else shape[0]) ** -0.5'
@@ -16,11 +17,7 @@ def write(model: Encoder, task: Task) -> ScriptNetwork:
     sites = model.sites()
     kinds = {site.rstrip("0123456789") for site in sites}
     patches = len(task.shape) == 3
-    tokens = (
-        'times(patches(x), w["patch_weight"])'
-        if patches
-        else f'{flat(task)}[..., None] * w["feature"]'
-    )
+    tokens = 'times(patches(x), w["patch_weight"])' if patches else f'{flat(task)}[..., None] * w["feature"]'
     added = masked("residual_attention{layer}", kinds, "residual_attention")
     further = masked("residual_feedforward{layer}", kinds, "residual_feedforward")
     lines = [
@@ -47,7 +44,11 @@ def write(model: Encoder, task: Task) -> ScriptNetwork:
         sites={site: _shape(model, task, site) for site in sites},
         last=("output", 'w["output_weight"]') if "output" in sites else None,
         helpers="\n\n\n".join(
-            [_attention(kinds), _feedforward(model, kinds), *([_patches(model, task)] if patches else [])]
+            [
+                _attention(kinds),
+                feedforward(model.activation, kinds),
+                *([_patches(model, task)] if patches else []),
+            ]
         ),
         settings={
             "LAYERS": (repr(model.layers), "of attention and feed-forward each"),
@@ -79,20 +80,6 @@ def _attention(kinds: set[str]) -> str:
             + masked("attention{layer}", kinds, "attention"),
             "found = (chances @ value).transpose(-2, -3).flatten(-2)",
             'return affine(found, w[f"merge_weight{layer}"], w[f"merge_bias{layer}"])',
-        ],
-    )
-
-
-def _feedforward(model: Encoder, kinds: set[str]) -> str:
-    inner = 'affine(rows, w[f"inner_weight{layer}"], w[f"inner_bias{layer}"])'
-    return function(
-        "feedforward(w, layer, h, mask)",
-        "What the feed-forward net of a layer adds.",
-        [
-            'rows = layer_norm(h, w[f"feedforward_gain{layer}"], w[f"feedforward_shift{layer}"])',
-            f"inner = {ACTIVATIONS[model.activation]}({inner})"
-            + masked("feedforward{layer}", kinds, "feedforward"),
-            'return affine(inner, w[f"outer_weight{layer}"], w[f"outer_bias{layer}"])',
         ],
     )
 
