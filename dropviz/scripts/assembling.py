@@ -15,6 +15,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+GIVEN = {*dir(builtins), "__file__"}  # names that every script has
 PARTS = Path(__file__).parent / "parts"
 
 
@@ -54,14 +55,15 @@ def assemble(header: str, sections: Sequence[Section], root: str) -> str:
         known = {one.name: one for one in definitions} | known
         imports |= found
     needed, imported = _closure(root, known, imports)
-    blocks = [f"{header}\n\n{_imports(imports[name] for name in sorted(imported))}"]
+    blocks = list[str]()
     for section in sections:
         own = [one for source in section.sources for one in _read(source)[0]]
         texts = [one.text for one in own if one.name in needed and known[one.name] is one]
         if texts:
             gap = "\n\n\n" if texts[0].startswith("def ") else "\n"
             blocks.append(f"# {section.title}{gap}{_spaced(texts)}")
-    return "\n\n\n".join([*blocks, f'if __name__ == "__main__":\n    {root}()\n'])
+    head = f"{header}\n\n{_imports(imports[name] for name in sorted(imported))}\n\n"
+    return head + "\n\n\n".join([*blocks, f'if __name__ == "__main__":\n    {root}()\n'])
 
 
 def _closure(
@@ -71,7 +73,7 @@ def _closure(
     needed, imported, waiting = set[str](), set[str](), [root]
     while waiting:
         name = waiting.pop()
-        if name in needed or name in imported or hasattr(builtins, name):
+        if name in needed or name in imported or name in GIVEN:
             continue
         if name in known:
             needed.add(name)

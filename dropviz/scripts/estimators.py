@@ -66,4 +66,4 @@ def _averaged(spec: ExperimentSpec, found: str) -> str:
     """An estimate, or the mean over several streams."""
     if surrogate_choices(spec).samples == 1:
         return found.format(stream="")
-    return f"sum({found.format(stream=', stream')} for stream in STREAMS) / len(STREAMS)"
+    return f"mean_of([{found.format(stream=', stream')} for stream in STREAMS])"

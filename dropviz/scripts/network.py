@@ -120,7 +120,11 @@ def drawn_weights(stream: str, says: str, rule: str, kinds: Sequence[str]) -> st
     lines = [f'random = generator("{stream}")', "w = {}", "for name, shape in SHAPES.items():"]
     lines += [f"    if {zeros}:", "        value = np.zeros(shape)"]
     lines += ['    elif "gain" in name:', "        value = np.ones(shape)"] if "gain" in kinds else []
-    lines += ["    else:", f"        value = random.standard_normal(shape) * {rule}"]
+    lines += [
+        "    else:",
+        f"        spread = {rule}",
+        "        value = random.standard_normal(shape) * spread",
+    ]
     lines += ["    w[name] = torch.tensor(value, dtype=torch.float32, requires_grad=True)", "return w"]
     imports = "from math import prod, sqrt\n\nimport numpy as np\nimport torch\n\n\n"
     return imports + function("initial_weights()", says, lines)

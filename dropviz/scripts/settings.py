@@ -45,12 +45,12 @@ def _of_training(spec: ExperimentSpec) -> dict[str, tuple[str, str]]:
 
 def _of_arm(spec: ExperimentSpec) -> dict[str, tuple[str, str]]:
     choices = surrogate_choices(spec)
-    further = f'*(f"train/sample-{{index}}" for index in range(1, {choices.samples}))'
     return {
         "P": probability(spec.p),
         "LAMBDA": (repr(choices.explicit), "λ, strength of the explicit regularizer R; 1 is the theory"),
         "MU": (repr(choices.implicit), "μ, strength of the implicit noise ξ; 1 is the theory"),
-        "STREAMS": (f'("train", {further})', "one for each sample of the estimator"),
+        "SAMPLES": (repr(choices.samples), "of the estimator, a step"),
+        "STREAMS": ('["train", *(f"train/sample-{i}" for i in range(1, SAMPLES))]', "one a sample"),
         "L2": (repr(choices.l2), "s"),
     }
 

@@ -7,6 +7,7 @@ from dropviz.scripts.assembling import part
 from dropviz.scripts.network import function
 
 IMPORTS = "from math import log, pi, sin\n\nimport torch\nfrom torch.autograd import grad"
+NEXT_SEGMENT = ('x, y, starts = segment(splits["train"], step)', "if starts:", "    past = {}")
 HELD = 2**24  # numbers that a piece of an evaluation may hold at once, as in a run
 EVALUATED_OF_TRAINING = 2000  # tokens, as in a run
 FEW = 20_000  # examples that no split has more of, but for large sets of images
@@ -50,14 +51,10 @@ def _train(spec: ExperimentSpec, objective: str, *, noisy: bool) -> str:
 
 def _step(spec: ExperimentSpec, objective: str, *, aside: bool) -> list[str]:
     """One update; ``aside``: of a gradient that is clipped before the noise is added."""
-    train, past = spec.train, ""
-    lines = ['x, y = minibatch(*splits["train"], step)']
-    if _is_text(spec):
-        lines, past = (
-            ['x, y, starts = segment(splits["train"], step)', "past = {} if starts else past"],
-            ", past",
-        )
-    lines += [f"objective{', noise' if aside else ''} = {objective}(w, x, y, step{past})"]
+    train, text = spec.train, _is_text(spec)
+    lines = list(NEXT_SEGMENT) if text else ['x, y = minibatch(*splits["train"], step)']
+    results, past = "objective, noise" if aside else "objective", ", past" if text else ""
+    lines += [f"{results} = {objective}(w, x, y, step{past})"]
     lines += ["apart = grad(noise, weights, retain_graph=True, materialize_grads=True)"] if aside else []
     lines += ["optimizer.zero_grad()", "objective.backward()"]
     lines += ["torch.nn.utils.clip_grad_norm_(weights, CLIP)"] if train.clip else []

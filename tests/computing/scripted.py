@@ -6,12 +6,16 @@ import contextlib
 import io
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from dropviz.experiment import ExperimentSpec
 from dropviz.scripts import Script, script_of
 from dropviz.training import Block
 from dropviz.training.records import Record
+
+PRINTED = 1e-8  # nine digits are printed
+ROUNDED = 1e-5  # sums that are taken in another order, after a few steps
 
 Curves = dict[str, list[float]]
 
@@ -24,8 +28,14 @@ TABLE = {
     "train": {"steps": 12, "batch_size": 8, "learning_rate": 0.1},
     "observe": {"evaluations": 3, "statistics": 0, "masks": 2},
 }
-# The run's own numbers come from a process in which nothing of the program can be imported.
-ALONE = "import runpy, sys; sys.modules['dropviz'] = None; runpy.run_path(sys.argv[1], run_name='__main__')"
+# Runs files in a process in which nothing of the program can be imported.
+ALONE = """
+import runpy, sys
+sys.modules["dropviz"] = None
+for path in sys.argv[1:]:
+    runpy.run_path(path, run_name="__main__")
+    print("end")
+"""
 
 
 def experiment(*settings: str) -> ExperimentSpec:
@@ -41,10 +51,15 @@ def of_script(script: Script, folder: Path) -> Curves:
     return read(said.getvalue())
 
 
-def of_process(script: Script, folder: Path) -> Curves:
-    """What it prints, run by a Python that finds no dropviz."""
-    command = [sys.executable, "-I", "-c", ALONE, str(written(script, folder))]
-    return read(subprocess.run(command, capture_output=True, text=True, check=True, timeout=100).stdout)
+def of_process(scripts: Sequence[Script], folder: Path) -> list[Curves]:
+    """What each prints, run by a Python that finds no dropviz."""
+    paths = []
+    for number, script in enumerate(scripts):
+        (folder / str(number)).mkdir()
+        paths.append(str(written(script, folder / str(number))))
+    command = [sys.executable, "-I", "-c", ALONE, *paths]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=150).stdout
+    return [read(part) for part in printed.split("end\n")[:-1]]
 
 
 def written(script: Script, folder: Path) -> Path:

@@ -46,5 +46,5 @@ def _slopes(depth: int, sites: tuple[str, ...], task: Task) -> str:
         below = "s" if layer == depth else f"s{layer + 1}"
         lines.append(f's{layer} = times({below}, w["weight{layer + 1}"].T)')
     pairs = ", ".join(f'"{site}": (h{places.index(site)}, s{places.index(site)}[None])' for site in sites)
-    says = "Logits z, and by site its units h (n, units) and the slopes of z's ``directions`` in h: products of weights."
+    says = "Logits z, and by site its units h and the slopes of z's ``directions`` in h: products of weights."
     return function("with_slopes(w, x)", says, [*lines, f"return z, {{{pairs}}}"])

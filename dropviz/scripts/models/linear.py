@@ -12,7 +12,7 @@ def write(model: Linear, task: Task) -> ScriptNetwork:
     z = 'affine(h{mask}, w["weight"], w["bias"])'
     slopes = [f"h = {flat(task)}", f"z = {z.format(mask='')}"]
     slopes += ['s = (directions(z) @ w["weight"].T)[None]  # the same for every row']
-    says = "Logits z, and by site its units h (n, units) and the slopes of z's ``directions`` in h."
+    says = "Logits z, and by site its units h and the slopes of z's ``directions`` in h."
     return ScriptNetwork(
         says=f"Logits (n, {task.outputs}) of examples x: one linear layer.",
         lines=[f"h = {flat(task)}"],

@@ -74,5 +74,5 @@ def _slopes(model: Mlp, task: Task) -> str:
         lines.append(f's{layer - 1} = (s{layer} * (h{layer} > 0)[:, None]) @ w["weight{layer}"].T')
     layers = {site: 0 if site == "input" else int(site.removeprefix("hidden")) for site in sites}
     pairs = ", ".join(f'"{site}": (h{layer}, s{layer})' for site, layer in layers.items())
-    says = "Logits z, and by site its units h (n, units) and, by the chain rule, the slopes of z's ``directions`` in h."
+    says = "Logits z, and by site its units h and the slopes of z's ``directions`` in h, by the chain rule."
     return function("with_slopes(w, x)", says, [*lines, f"return z, {{{pairs}}}"])

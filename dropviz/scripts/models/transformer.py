@@ -13,13 +13,14 @@ def write(model: Transformer, task: Task) -> ScriptNetwork:
     """Attention and feed-forward nets as functions of the layer."""
     sites = model.sites()
     kinds = {model.places()[site] for site in sites}
-    there = "" if model.relative else " + sinusoids(torch.arange(x.shape[1], dtype=torch.float32))"
-    h = f"sqrt(WIDTH) * {embedding(sites)}{there}"
+    places = "h = h + sinusoids(torch.arange(x.shape[1], dtype=torch.float32))"
     residual = [
         masked(f"residual_{part}{{layer}}", kinds, "residual") for part in ("attention", "feedforward")
     ]
     lines = [
-        f"h = ({h}){masked('input', sites)}" if "input" in sites else f"h = {h}",
+        f"h = sqrt(WIDTH) * {embedding(sites)}",
+        *([] if model.relative else [places]),
+        *([f"h = h{masked('input', sites)}"] if "input" in sites else []),
         "for layer in range(1, LAYERS + 1):",
         f"    h = h + attention(w, layer, h, mask, past){residual[0]}",
         f"    h = h + feedforward(w, layer, h, mask){residual[1]}",
@@ -63,7 +64,7 @@ def _initial(model: Transformer) -> str:
         "    w[name] = torch.tensor(value, dtype=torch.float32, requires_grad=True)",
         "return w",
     ]
-    says = "Normal weights, smaller where they write into the sum over layers (GPT-2); gains one, biases and shifts zero."
+    says = "Normal weights, smaller where they write into the sum over layers (GPT-2); gains one, the others zero."
     return "from math import sqrt\n\nimport numpy as np\nimport torch\n\n\n" + function(
         "initial_weights()", says, lines
     )

@@ -7,7 +7,7 @@ from torch.autograd import grad
 
 
 def with_slopes(w, x):
-    """Logits, and by site 1 and the slopes of their ``directions`` in ε (n, K, units): a backward pass for each, batched."""
+    """Logits, and by site 1 and the slopes of their ``directions`` in ε (n, K, units), by batched backward passes."""
     mask = ones()
     z = network(w, x, mask)
     outputs = directions(z)[:, None].expand(-1, *z.shape)
@@ -35,5 +35,5 @@ def noise_of_slopes(z, y, slopes, step):
 
 
 def combined(weights, slopes):
-    """Σ_k weights_k slopes_k of each row: (n, K) and (n, K, units), or (1, K, units) where all rows have the same."""
+    """Σ_k weights_k slopes_k of each row: (n, K) and (n, K, units), or (1, K, units), the same for all rows."""
     return (weights[None] @ slopes)[0] if len(slopes) == 1 else (weights[:, None] @ slopes)[:, 0]

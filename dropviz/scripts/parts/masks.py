@@ -42,6 +42,11 @@ def gaussian_masks(step):
     return masks
 
 
+def mean_of(samples):
+    """The mean of several estimates."""
+    return torch.stack(samples).mean()
+
+
 def ones():
     """ε = 0 as something to differentiate at: a derivative in the mask 1 + ε is one in ε."""
     return {site: torch.ones(shape, requires_grad=True) for site, (shape, _) in SITES.items()}

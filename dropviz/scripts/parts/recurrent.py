@@ -19,8 +19,8 @@ def embedded(x, table):
 def lstm(layer, given, weight, past):
     """LSTM (Hochreiter & Schmidhuber 1997): c ← σ(f) c + σ(i) tanh(g), h ← σ(o) tanh(c).
 
-    ``given`` (streams, tokens, 4 units) is what comes from below; ``past`` holds the state before the first token, then after
-    the last one.
+    ``given`` (streams, tokens, 4 units) is what comes from below; ``past`` holds the state before the first
+    token, then after the last one.
     """
     weight = several(weight)
     rows, units = given.view(len(weight), -1, *given.shape[1:]), weight.shape[1]
@@ -39,8 +39,8 @@ def lstm(layer, given, weight, past):
 def gru(layer, given, weight, past):
     """GRU (Cho et al. 2014): n = tanh(a + σ(r) b), h ← (1 - σ(z)) n + σ(z) h, with a from below and b from h.
 
-    ``given`` (streams, tokens, 3 units) is what comes from below; ``past`` holds the state before the first token, then after
-    the last one.
+    ``given`` (streams, tokens, 3 units) is what comes from below; ``past`` holds the state before the first
+    token, then after the last one.
     """
     weight = several(weight)
     rows, units = given.view(len(weight), -1, *given.shape[1:]), weight.shape[1]
@@ -77,9 +77,9 @@ def gates(h, weight, bias):
 
 
 def qrnn(layer, a, past):
-    """QRNN (Bradbury et al. 2017): c ← σ(f) c + (1 - σ(f)) tanh(z), h = σ(o) c, with gates ``a`` that do not see the state.
+    """QRNN (Bradbury et al. 2017): c ← σ(f) c + (1 - σ(f)) tanh(z), h = σ(o) c.
 
-    ``past`` holds c before the first token, then after the last one.
+    Its gates ``a`` do not see the state; ``past`` holds c before the first token, then after the last one.
     """
     units = a.shape[-1] // 3
     forget, output = a[..., : 2 * units].sigmoid().chunk(2, -1)

@@ -7,7 +7,7 @@ from torch.autograd import grad
 
 
 def squared_slopes(z, mask, outputs):
-    """½ Σ v ‖∂(outputsᵀz)/∂ε‖² over these sites, mean over rows; ``outputs`` are constants in ∂/∂ε, but not in ∂/∂w."""
+    """½ Σ v ‖∂(outputsᵀz)/∂ε‖², mean over rows; ``outputs`` are constants in ∂/∂ε, but not in ∂/∂w."""
     slopes = grad(z, list(mask.values()), outputs, create_graph=True)
     shares = [
         (variance(site) / 2 * slope.square().flatten(1).sum(-1)).mean()
@@ -17,7 +17,7 @@ def squared_slopes(z, mask, outputs):
 
 
 def sampled_label_regularizer(z, mask, label):
-    """½ Σ v ‖∂ℓ(label)/∂ε‖², mean over rows, and what makes up for how the label's chances depend on w (score function)."""
+    """½ Σ v ‖∂ℓ(label)/∂ε‖², mean over rows; the score function makes up for how the label depends on w."""
     slopes = grad(z, list(mask.values()), loss_gradient(z, label), create_graph=True)
     log_p = -loss(z, label)
     score, shares = log_p - log_p.detach(), []
@@ -38,7 +38,7 @@ def along_signs(z, y, mask, step):
 
 
 def forward_regularizer(z, at, mask, direction):
-    """½ tᵀ H_out t with the tangent t = Jη of every site alone, mean over rows; H_out is taken at the logits ``at``."""
+    """½ tᵀ H_out t with the tangent t = Jη of every site alone, mean over rows; H_out is that at logits ``at``."""
     tangents = [tangent(z, mask, {site: along}) for site, along in direction.items()]
     return torch.stack([quadratic(at, t).mean() / 2 for t in tangents]).sum()
 

@@ -7,14 +7,14 @@ from torch.autograd import grad
 
 
 def squared_slopes(z, mask, outputs):
-    """½ Σ v ‖∂(outputsᵀz)/∂ε‖² over these sites, mean over rows; ``outputs`` are constants in ∂/∂ε, but not in ∂/∂w."""
+    """½ Σ v ‖∂(outputsᵀz)/∂ε‖², mean over rows; ``outputs`` are constants in ∂/∂ε, but not in ∂/∂w."""
     slopes = grad(z, list(mask.values()), outputs * (1 / len(z)) ** 0.5, create_graph=True)
     shares = [variance(site) / 2 * slope.square().sum() for site, slope in zip(mask, slopes, strict=True)]
     return torch.stack(shares).sum()
 
 
 def sampled_label_regularizer(z, mask, label):
-    """½ Σ v ‖∂ℓ(label)/∂ε‖², mean over rows, and what makes up for how the labels' chances depend on w (score function)."""
+    """½ Σ v ‖∂ℓ(label)/∂ε‖², mean over rows; the score function makes up for how labels depend on w."""
     squares = squared_slopes(z, mask, loss_gradient(z, label))
     log_p = -loss(z, label)
     return squares + squares.detach() * (log_p - log_p.detach()).sum()

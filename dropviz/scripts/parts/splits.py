@@ -5,7 +5,7 @@ import torch
 
 
 def split(x, y):
-    """In random order: the first TRAIN_SIZE examples for training, half of the others for validation, half for the test."""
+    """In random order: TRAIN_SIZE examples for training, half of the others for validation, half for the test."""
     order = generator("data/split").permutation(len(x))
     return dealt(x, y, order)
 

@@ -15,7 +15,7 @@ def random_direction(step, stream="train"):
 
 
 def tangent(z, mask, direction):
-    """Jη, how the logits move along a direction in mask space: two backward passes, the second through the first."""
+    """Jη, how the logits move along a direction in mask space: a backward pass through a backward pass."""
     u = torch.zeros_like(z, requires_grad=True)
     pulled = grad(z, [mask[site] for site in direction], u, create_graph=True)
     return grad(pulled, u, list(direction.values()), create_graph=True)[0]

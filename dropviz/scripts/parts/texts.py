@@ -13,7 +13,10 @@ def segment(text, step):
 
 
 def pieces(text):
-    """Segments in which every token but the first is predicted once: inputs, targets, whether it begins anew, rows that count."""
+    """Segments in which every token but the first is predicted once.
+
+    Inputs, targets, whether the text begins anew, and how many of the last rows count.
+    """
     streams = min(10, max(1, (len(text) - 1) // 2))
     length = (len(text) - 1) // streams
     x, y = (text[shift : streams * length + shift].view(streams, length) for shift in (0, 1))

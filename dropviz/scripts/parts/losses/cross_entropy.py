@@ -15,21 +15,21 @@ def loss_gradient(z, y):
 
 
 def directions(z):
-    """Every logit minus the last one (C - 1, C): all that H_out sees, as it does not change when all logits grow alike."""
+    """Every logit minus the last one (C - 1, C): all that H_out sees."""
     differences = torch.eye(z.shape[-1])[:-1]
     differences[:, -1] = -1
     return differences
 
 
 def curvature(z, slopes):
-    """(sᵀ H_out s)_jj of every unit j: Σ_c p_c s_cj² - (Σ_c p_c s_cj)², the variance of its slopes under the softmax."""
+    """(sᵀ H_out s)_jj = Σ_c p_c s_cj² - (Σ_c p_c s_cj)²: the variance of unit j's slopes under the softmax."""
     p = z.softmax(-1)[:, : slopes.shape[1]]
     return combined(p, slopes * slopes) - combined(p, slopes).square()
 
 
 def random_column(z, step, stream="train"):
-    """w = √p ⊙ u - p (√pᵀu) with random signs u, so that E wwᵀ = H_out. √p is exp(½ log p), whose slope stays finite."""
-    log_p = z.log_softmax(-1)
+    """w = √p ⊙ u - p (√pᵀu) with random signs u, so that E wwᵀ = H_out."""
+    log_p = z.log_softmax(-1)  # √p is exp(½ log p), whose slope stays finite
     signed = (0.5 * log_p).exp() * signs(f"{stream}/class-sign/0", z.shape, step)
     return signed - log_p.exp() * signed.sum(-1, keepdim=True)
 
