@@ -28,6 +28,8 @@ def header(spec: ExperimentSpec, chosen: Strategy, seed: int, objective: Objecti
         f"{chosen.name} on {spec.title()}, seed {seed}.",
         f"One network, trained in plain PyTorch on {spec.data.title}. A step goes down along the gradient of {objective.formula}. After Wei, Kakade & Ma, The Implicit and Explicit"
         " Regularization Effects of Dropout, ICML 2020, arXiv:2002.12915.",
+        "ε is the noise at the dropout sites, where a mask is 1 + ε; v is its variance, J the Jacobian of the logits in ε, H_out the"
+        " Hessian of the loss in the logits, ξ the noise of the gradient. w are the weights.",
         f"Run it with `python train.py`. It was written for Python {platform.python_version()} with {versions}.{beside} {EXPECTED}",
         f"Written by DropViz from the experiment {spec.digest()[:12]}. Made to be read, changed and pasted from.",
     ]

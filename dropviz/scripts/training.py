@@ -33,7 +33,8 @@ def held_at_once(spec: ExperimentSpec) -> int:
 
 def _train(spec: ExperimentSpec, objective: str, *, noisy: bool) -> str:
     train = spec.train
-    lines = ["splits, w = load(), initial_weights()", "weights, objectives = list(w.values()), []"]
+    lines = ["torch.set_num_threads(1)  # several would add up in another order"]
+    lines += ["splits, w = load(), initial_weights()", "weights, objectives = list(w.values()), []"]
     lines += [f"optimizer = {_optimizer(train)}", f'print("{_columns(spec)}")']
     first = 'report(0, "-", w, splits)'
     lines += [f"lowest = {first}"] if _judged(train) else [first]
