@@ -50,7 +50,10 @@ def test_what_belongs_beside_a_script_needs_a_folder(
     ("arguments", "sentence"),
     [
         (("--arm", "dropuot"), "'dropuot' is not an arm"),
-        (("--set", "model=cnn", "--set", "model.norm=batch"), "set model.norm to 'group' or 'none'"),
+        (
+            ("--set", "data=diabetes", "--arm", "explicit-argmax", "--set", "arms=['none']"),
+            "cannot train on diabetes",
+        ),
         (("--seed", "-1"), "--seed"),
         (("--out", "/proc/none/such"), "/proc/none"),
     ],

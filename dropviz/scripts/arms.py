@@ -84,11 +84,12 @@ def _under_masks(network: ScriptNetwork, formula: str, masks: str) -> Objective:
 
 
 def _l2(network: ScriptNetwork) -> Objective:
+    trained = " if value.requires_grad" if network.averages else ""
     return Objective(
         formula="ℓ(0) + ½ s ‖w‖², weight decay written as a penalty",
         lines=[
-            "squares = torch.stack([value.flatten().square().sum(-1) for value in w.values()]).sum()",
-            f"return loss(network(w, x, PLAIN{network.past}), y).mean() + L2 / 2 * squares",
+            f"squares = [value.flatten().square().sum(-1) for value in w.values(){trained}]",
+            f"return loss(network(w, x, PLAIN{network.past}), y).mean() + L2 / 2 * torch.stack(squares).sum()",
         ],
     )
 
@@ -122,7 +123,7 @@ def _dropout(spec: ExperimentSpec, chosen: Dropout, network: ScriptNetwork) -> O
     if network.text:
         z = f"z = network(w, repeated(x, {count}), {masks}, past)"
     else:
-        z = f"z = network(w, x, {masks}).flatten(0, 1)"
+        z = f"z = network(w, x, {masks}{network.past}).flatten(0, 1)"
     lines = [f"k = {chosen.k}", z, f"losses = loss(z, repeated(y, {count})).view({count}, -1).mean(-1)"]
     if chosen.noise is None:
         return Objective(formula=formula, lines=[*lines, f"return {value}"])
@@ -132,7 +133,7 @@ def _dropout(spec: ExperimentSpec, chosen: Dropout, network: ScriptNetwork) -> O
         value = "losses[:k].mean()"
     else:
         formula += ", and √(1 - 1/k) ξ with ξ the gradient of ∇ℓᵀJη, η = ±√v"
-        own = ', past.setdefault("plain", {})' if network.text else ""
+        own = ', past.setdefault("plain", {})' if network.text else network.past
         lines += ["mask = ones()", f"z = network(w, x, mask{own})"]
         lines += ["noise = sqrt(1 - 1 / k) * along_signs(z, y, mask, step)"]
     return Objective(formula=formula, lines=[*lines, _added(spec, value)], noisy=True)
@@ -150,7 +151,7 @@ def _analytic(spec: ExperimentSpec, chosen: AnalyticSurrogate, network: ScriptNe
     if explicit:
         lines, apart = regularizer(spec, network)
         formula, value = f"{formula} + λR with R = ½ Σ v tr(Jᵀ H_out J)", f"{value} + LAMBDA * R"
-        if choices.estimator == "exact":
+        if choices.estimator == "exact" and not network.text:
             noise = "noise_of_slopes(z, y, slopes, step)"
     if not implicit:
         return Objective(formula=formula, lines=[*lines, f"return {value}"], apart=apart)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dropviz.choices import SpecError
 from dropviz.experiment import ExperimentSpec, surrogate_choices
 from dropviz.scripts.network import ScriptNetwork, at_ones
 
@@ -15,18 +14,13 @@ def curvature_at(spec: ExperimentSpec) -> tuple[str, str]:
 
 
 def regularizer(spec: ExperimentSpec, network: ScriptNetwork) -> tuple[list[str], bool]:
-    """The lines, and whether they need the network in two steps.
-
-    Raises:
-        SpecError: R cannot be had in this way yet.
-    """
+    """The lines, and whether they need the network in two steps."""
     estimator, (at, why) = surrogate_choices(spec).estimator, curvature_at(spec)
     if estimator == "exact":
         if network.text:
-            raise SpecError(
-                "A script of surrogate.estimator = 'exact' on a text cannot be written yet: choose auto or root-hessian."
-            )
-        return ["z, slopes = with_slopes(w, x)", f"R = regularizer({at}, slopes){why}"], False
+            rows = "torch.eye(len(z))" if network.drops_weights else "torch.eye(SEGMENT).repeat(1, BATCH)"
+            return [*at_ones(network), f"R = exact_regularizer(z, {at}, mask, {rows}){why}"], False
+        return [f"z, slopes = with_slopes(w, x{network.past})", f"R = regularizer({at}, slopes){why}"], False
     if estimator == "auto" and network.last is not None:
         return _last_site_apart(spec, network), True
     found = {

@@ -30,6 +30,8 @@ class ScriptNetwork:
         helpers: The source of further functions that it calls.
         settings: What it reads beside the weights: name → (code, comment).
         text: Whether it reads a text, and takes and leaves its state in ``past``.
+        drops_weights: Whether a mask acts on a weight, and so on all rows.
+        averages: Whether averages run along, which a step takes and leaves in ``past`` too.
         handed: What ``lines`` leave to ``logits``, where that is more than ``h``.
     """
 
@@ -44,12 +46,14 @@ class ScriptNetwork:
     helpers: str = ""
     settings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     text: bool = False
+    drops_weights: bool = False
+    averages: bool = False
     handed: str = "h"
 
     @property
     def past(self) -> str:
-        """The argument that texts take beside the masks, as code."""
-        return ", past" if self.text else ""
+        """The argument for what runs along, as code."""
+        return ", past" if self.text or self.averages else ""
 
 
 def function(head: str, says: str, lines: Sequence[str]) -> str:
@@ -114,17 +118,26 @@ def drawn_weights(stream: str, says: str, rule: str, kinds: Sequence[str]) -> st
         stream: The purpose of the stream that they come from.
         says: The docstring.
         rule: The standard deviation.
-        kinds: What else there is among ``gain`` (ones), ``bias`` and ``shift`` (zeros), in names.
+        kinds: What else there is in names: ``bias``, ``shift`` and ``mean`` are zeros, ``gain`` and ``variance`` ones. Means
+            and variances are averages, which are not trained.
     """
-    zeros = " or ".join(f'"{kind}" in name' for kind in ("bias", "shift") if kind in kinds)
+    zeros, ones = (
+        " or ".join(f'"{kind}" in name' for kind in found if kind in kinds)
+        for found in (("bias", "shift", "mean"), ("gain", "variance"))
+    )
+    averages = ['    trained = not name.startswith(("mean", "variance"))'] if "mean" in kinds else []
     lines = [f'random = generator("{stream}")', "w = {}", "for name, shape in SHAPES.items():"]
     lines += [f"    if {zeros}:", "        value = np.zeros(shape)"]
-    lines += ['    elif "gain" in name:', "        value = np.ones(shape)"] if "gain" in kinds else []
+    lines += [f"    elif {ones}:", "        value = np.ones(shape)"] if ones else []
     lines += [
         "    else:",
         f"        spread = {rule}",
         "        value = random.standard_normal(shape) * spread",
     ]
-    lines += ["    w[name] = torch.tensor(value, dtype=torch.float32, requires_grad=True)", "return w"]
+    lines += [
+        *averages,
+        f"    w[name] = torch.tensor(value, dtype=torch.float32, requires_grad={'trained' if averages else 'True'})",
+        "return w",
+    ]
     imports = "from math import prod, sqrt\n\nimport numpy as np\nimport torch\n\n\n"
     return imports + function("initial_weights()", says, lines)

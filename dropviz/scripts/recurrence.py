@@ -79,6 +79,7 @@ def language_network(
         settings=settings | {"WEIGHT_SITES": (joined, "whose masks act on a weight, for all streams")},
         helpers=helpers,
         text=True,
+        drops_weights=bool(weight_sites),
     )
 
 

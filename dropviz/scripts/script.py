@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dropviz.choices import SpecError
 from dropviz.experiment import ExperimentSpec
 from dropviz.scripts.arms import Objective, function_name, function_of, objective_of
 from dropviz.scripts.assembling import Section, assemble, part
@@ -39,13 +40,15 @@ def script_of(spec: ExperimentSpec, arm: str, seed: int) -> Script:
         SpecError: Something of it cannot be written yet, the message says what to do instead; or its data are not here.
     """
     chosen = strategy(arm)
-    network, data = written(spec.model, spec.data.task), data_of(spec, seed)
+    if reason := chosen.unfit(spec.data.task):
+        raise SpecError(f"{arm} cannot train on {spec.data.name}: {reason}")
+    data, network = data_of(spec, seed), written(spec.model, spec.data.task)
     objective = objective_of(spec, chosen, network)
     settings = settings_source(spec, seed, network, {**data.settings, **network.settings})
     name = function_name(chosen)
     parts = ["layers", "images", "recurrent", "attention"]
     model = [network.initial, network.helpers, network_source(network, apart=objective.apart)]
-    training = training_source(spec, name, noisy=objective.noisy)
+    training = training_source(spec, name, noisy=objective.noisy, averages=network.averages)
     sections = [
         Section(title="The experiment", sources=[settings]),
         Section(title="Random numbers, by seed, purpose and step", sources=[part("numbers")]),

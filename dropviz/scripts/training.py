@@ -13,16 +13,17 @@ EVALUATED_OF_TRAINING = 2000  # tokens, as in a run
 FEW = 20_000  # examples that no split has more of, but for large sets of images
 
 
-def training_source(spec: ExperimentSpec, objective: str, *, noisy: bool) -> str:
+def training_source(spec: ExperimentSpec, objective: str, *, noisy: bool, averages: bool) -> str:
     """``train``, and what it calls.
 
     Args:
         spec: The experiment.
         objective: The arm's function.
         noisy: Whether it has noise of its own, which clipping may have to leave alone.
+        averages: Whether the model has averages that run along, and are not trained.
     """
-    sources = [IMPORTS, _rate(spec.train), _evaluate(spec), _report(spec)]
-    return "\n\n\n".join([*sources, _train(spec, objective, noisy=noisy)])
+    sources = [IMPORTS, _rate(spec.train), _evaluate(spec, averages=averages), _report(spec)]
+    return "\n\n\n".join([*sources, _train(spec, objective, noisy=noisy, averages=averages)])
 
 
 def held_at_once(spec: ExperimentSpec) -> int:
@@ -31,17 +32,21 @@ def held_at_once(spec: ExperimentSpec) -> int:
     return 0 if together >= FEW else max(1, together)
 
 
-def _train(spec: ExperimentSpec, objective: str, *, noisy: bool) -> str:
+def _train(spec: ExperimentSpec, objective: str, *, noisy: bool, averages: bool) -> str:
     train = spec.train
+    weights = "[value for value in w.values() if value.requires_grad]" if averages else "list(w.values())"
     lines = ["torch.set_num_threads(1)  # several would add up in another order"]
-    lines += ["splits, w = load(), initial_weights()", "weights, objectives = list(w.values()), []"]
+    lines += ["splits, w = load(), initial_weights()", f"weights, objectives = {weights}, []"]
     lines += [f"optimizer = {_optimizer(train)}", f'print("{_columns(spec)}")']
     first = 'report(0, "-", w, splits)'
     lines += [f"lowest = {first}"] if _judged(train) else [first]
     lines += ["best = copied(w)"] if train.keep_best else []
     lines += ["waited = 0"] if train.patience else []
     lines += ["for step in range(STEPS):"]
-    lines += [f"    {line}" for line in _step(spec, objective, aside=noisy and not train.clip_noise)]
+    lines += [
+        f"    {line}"
+        for line in _step(spec, objective, aside=noisy and not train.clip_noise, averages=averages)
+    ]
     lines += ["    if (step + 1) % EVERY == 0 or step + 1 == STEPS:"]
     lines += [f"        {line}" for line in _look(train)]
     last = "best" if train.keep_best else "w"
@@ -50,11 +55,12 @@ def _train(spec: ExperimentSpec, objective: str, *, noisy: bool) -> str:
     return function("train()", "Train one network and print its curve.", lines)
 
 
-def _step(spec: ExperimentSpec, objective: str, *, aside: bool) -> list[str]:
+def _step(spec: ExperimentSpec, objective: str, *, aside: bool, averages: bool) -> list[str]:
     """One update; ``aside``: of a gradient that is clipped before the noise is added."""
     train, text = spec.train, _is_text(spec)
     lines = list(NEXT_SEGMENT) if text else ['x, y = minibatch(*splits["train"], step)']
-    results, past = "objective, noise" if aside else "objective", ", past" if text else ""
+    results, past = "objective, noise" if aside else "objective", ", past" if text or averages else ""
+    lines += ["past = {}"] if averages else []
     lines += [f"{results} = {objective}(w, x, y, step{past})"]
     lines += ["apart = grad(noise, weights, retain_graph=True, materialize_grads=True)"] if aside else []
     lines += ["optimizer.zero_grad()", "objective.backward()"]
@@ -63,7 +69,8 @@ def _step(spec: ExperimentSpec, objective: str, *, aside: bool) -> list[str]:
         lines += ["for weight, more in zip(weights, apart, strict=True):", "    weight.grad += more"]
     if train.warmup or train.schedule != "constant":
         lines += ['optimizer.param_groups[0]["lr"] = rate(step)']
-    return [*lines, "optimizer.step()", "objectives.append(objective.detach()[None])"]
+    lines += ["optimizer.step()", "w.update(past)"] if averages else ["optimizer.step()"]
+    return [*lines, "objectives.append(objective.detach()[None])"]
 
 
 def _look(train: TrainChoices) -> list[str]:
@@ -136,16 +143,17 @@ def _evaluated(spec: ExperimentSpec, w: str, split: str) -> str:
     return f'evaluate({w}, splits["{split}"]{few})'
 
 
-def _evaluate(spec: ExperimentSpec) -> str:
+def _evaluate(spec: ExperimentSpec, *, averages: bool) -> str:
     """``evaluate`` of examples; that of texts is always the same."""
     if _is_text(spec):
         return part("texts")
     classes = spec.data.task.kind == "classification"
     says = f"Mean loss{' and accuracy' if classes else ''} of a split, without masks"
-    z = "network(w, x, PLAIN)"
+    past = ", {}" if averages else ""
+    z = f"network(w, x, PLAIN{past})"
     if held_at_once(spec):
         z, says = (
-            "torch.cat([network(w, some, PLAIN) for some in x.split(HELD)])",
+            f"torch.cat([network(w, some, PLAIN{past}) for some in x.split(HELD)])",
             f"{says}, HELD examples at once",
         )
     right = ", (z.argmax(-1) == y).float().mean()" if classes else ""

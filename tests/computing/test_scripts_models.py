@@ -29,6 +29,7 @@ EVERYWHERE = {
     "cnn": [
         ("model.channels=[3,4]", "model.head=8", "model.dropout_at=['input','hidden','channel','head']"),
         ("model.channels=[4,4]", "model.head=0", "model.residual=true", "model.norm='group'"),
+        ("model.channels=[3]", "model.head=6", "model.norm='batch'"),
         ("data=mnist-1d", "data.train_size=60", "model.pooling='average'", "surrogate.estimator=auto"),
     ],
     "encoder": [
@@ -69,3 +70,12 @@ def test_every_model_has_the_numbers_of_the_run(
     first = ("data=markov", f"model={model}", *TEXT) if text else (f"model={model}",)
     found = differences(experiment(*first, *knobs, "train.steps=8"), arm, tmp_path)
     assert max(found.values()) < ROUNDED, found
+
+
+@pytest.mark.parametrize("sites", ["['input','output']", "['recurrent','output']"])
+def test_of_a_text_the_exact_regularizer_goes_token_by_token(sites: str, tmp_path: Path) -> None:
+    small = ("model.width=5", "model.embedding=4", "model.layers=1", f"model.dropout_at={sites}")
+    few = ("data.symbols=10", "language.segment=3", "train.batch_size=2", "train.steps=2")
+    spec = experiment("data=markov", "model=lstm", *TEXT, *few, *small, "surrogate.estimator=exact")
+    for arm in ("explicit+implicit", "explicit-identity"):
+        assert max(differences(spec, arm, tmp_path).values()) < ROUNDED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dropviz.choices import SpecError
 from dropviz.models.cnn import Cnn
 from dropviz.models.normalization import groups_of
 from dropviz.scripts.network import ACTIVATIONS, ScriptNetwork, drawn_weights, masked
@@ -10,18 +9,12 @@ from dropviz.task import Task
 
 RULE = 'sqrt(2 / (prod(shape[1:]) if "kernel" in name else shape[0]))'
 
+OF_CHANNELS = ("gain", "shift", "mean", "variance")
+
 
 def write(model: Cnn, task: Task) -> ScriptNetwork:
-    """Two lines a block.
-
-    Raises:
-        SpecError: Its averages would have to run along.
-    """
-    if model.norm == "batch":
-        raise SpecError(
-            "A script of model.norm = 'batch' cannot be written yet, as its averages run along with training: set model.norm"
-            " to 'group' or 'none'."
-        )
+    """Two lines a block."""
+    shapes = model.shapes(task)
     sites, head = model.sites(), bool(model.head)
     lines = ["h = x" + masked("input", sites)]
     for block in range(1, len(model.channels) + 1):
@@ -34,16 +27,15 @@ def write(model: Cnn, task: Task) -> ScriptNetwork:
         says=f"Logits (n, {task.outputs}) of images x: {blocks} block{'s' * (blocks > 1)} of convolution and pooling.",
         lines=lines,
         logits=f'affine(h{masked("head", sites)}, w["output_weight"], w["output_bias"])',
-        shapes={
-            name: shape[1:] if name.endswith("_bias") else shape for name, shape in model.shapes(task).items()
-        },
+        shapes={name: shape[1:] if name.endswith("_bias") else shape for name, shape in shapes.items()},
         initial=drawn_weights(
             "initial/cnn",
             "He-normal weights (He et al. 2015), zero biases.",
             RULE,
-            ["bias"] if model.norm == "none" else ["bias", "gain", "shift"],
+            ["bias", *(kind for kind in OF_CHANNELS if f"{kind}1" in shapes)],
         ),
         sites={site: _shape(model, task, site) for site in sites},
+        averages=model.norm == "batch",
         last=("head", 'w["output_weight"]') if "head" in sites else None,
     )
 
@@ -52,6 +44,8 @@ def _block(model: Cnn, task: Task, block: int, sites: tuple[str, ...]) -> list[s
     a = f'convolved(h, w["kernel{block}"]'
     if model.norm == "none":
         a += f', w["bias{block}"])'
+    elif model.norm == "batch":
+        a = f"running_norm({a}), w, {block}, past)"
     else:
         groups = groups_of(model.channels[block - 1])
         a = f'group_norm({a}), {groups}, w["gain{block}"], w["shift{block}"])'

@@ -6,10 +6,10 @@ import torch
 from torch.autograd import grad
 
 
-def with_slopes(w, x):
+def with_slopes(w, x, *past):
     """Logits, and by site 1 and the slopes of their ``directions`` in ε (n, K, units), by batched backward passes."""
     mask = ones()
-    z = network(w, x, mask)
+    z = network(w, x, mask, *past)
     outputs = directions(z)[:, None].expand(-1, *z.shape)
     slopes = grad(z, list(mask.values()), outputs, create_graph=True, is_grads_batched=True)
     parts = zip(mask, slopes, strict=True)

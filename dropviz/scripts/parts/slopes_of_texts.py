@@ -13,6 +13,15 @@ def squared_slopes(z, mask, outputs):
     return torch.stack(shares).sum()
 
 
+def exact_regularizer(z, at, mask, passes):
+    """½ Σ v tr(Jᵀ H_out J) with all columns of F, FFᵀ = H_out at logits ``at``, mean over rows.
+
+    ``passes`` say which rows (passes, rows) may be differentiated together: no ε acts on two of them.
+    """
+    squares = [squared_slopes(z, mask, column * rows[:, None]) for rows in passes for column in columns(at)]
+    return torch.stack(squares).sum()
+
+
 def sampled_label_regularizer(z, mask, label):
     """½ Σ v ‖∂ℓ(label)/∂ε‖², mean over rows; the score function makes up for how labels depend on w."""
     squares = squared_slopes(z, mask, loss_gradient(z, label))

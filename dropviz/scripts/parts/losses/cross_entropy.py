@@ -27,6 +27,13 @@ def curvature(z, slopes):
     return combined(p, slopes * slopes) - combined(p, slopes).square()
 
 
+def columns(z):
+    """√p_k (e_k - p) for every class k: the columns of F with FFᵀ = H_out."""
+    log_p = z.log_softmax(-1)  # √p is exp(½ log p), whose slope stays finite
+    p, root = log_p.exp(), (0.5 * log_p).exp()
+    return [root[:, k : k + 1] * (unit - p) for k, unit in enumerate(torch.eye(z.shape[-1]))]
+
+
 def random_column(z, step, stream="train"):
     """w = √p ⊙ u - p (√pᵀu) with random signs u, so that E wwᵀ = H_out."""
     log_p = z.log_softmax(-1)  # √p is exp(½ log p), whose slope stays finite

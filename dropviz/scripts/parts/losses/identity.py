@@ -20,6 +20,11 @@ def curvature(z, slopes):
     return combined(root_of_identity(z).square(), slopes * slopes)
 
 
+def columns(z):
+    """e_k / √C for every output: the columns of F with FFᵀ = I / C."""
+    return [unit * root_of_identity(z) for unit in torch.eye(z.shape[-1])]
+
+
 def random_column(z, step, stream="train"):
     """Random signs over √C, so that E wwᵀ = I / C."""
     return root_of_identity(z) * signs(f"{stream}/class-sign/0", z.shape, step)
