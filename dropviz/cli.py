@@ -21,6 +21,15 @@ FAILED = 1
 BAD_INPUT = 2
 STOPPED = 130
 
+SpecFile = Annotated[
+    Path | None, typer.Argument(metavar="[SPEC.toml]", help="A spec file, or a run's spec.json.")
+]
+Preset = Annotated[str | None, typer.Option(help="A preset instead of a file; see `dropviz presets`.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as p=0.2 or train.steps=500."),
+]
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -49,18 +58,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 @app.command()
 def run(
-    spec: Annotated[
-        Path | None, typer.Argument(metavar="[SPEC.toml]", help="A spec file, or a run's spec.json.")
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="A preset instead of a file; see `dropviz presets`.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a setting, such as p=0.2 or train.steps=500."
-        ),
-    ] = None,
+    spec: SpecFile = None,
+    preset: Preset = None,
+    settings: Settings = None,
     arms: Annotated[str | None, typer.Option(metavar="A,B,…", help="The arms, such as none,dropout.")] = None,
     seeds: Annotated[str | None, typer.Option(metavar="N", help="The number of seeds.")] = None,
     out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("dropviz-out"),
@@ -86,16 +86,9 @@ def run(
 
 @app.command()
 def script(
-    spec: Annotated[
-        Path | None, typer.Argument(metavar="[SPEC.toml]", help="A spec file, or a run's spec.json.")
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="A preset instead of a file; see `dropviz presets`.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as p=0.2."),
-    ] = None,
+    spec: SpecFile = None,
+    preset: Preset = None,
+    settings: Settings = None,
     arm: Annotated[str, typer.Option(help="Which arm, such as explicit+implicit.")] = "dropout",
     seed: Annotated[int | None, typer.Option(min=0, help="Which seed; the first one unless told.")] = None,
     out: Annotated[

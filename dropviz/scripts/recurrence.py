@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dropviz.models.gated import Gated
 from dropviz.models.recurrent import Recurrent
 from dropviz.scripts.network import ScriptNetwork, function, masked
 from dropviz.task import Task
@@ -19,6 +20,19 @@ INITIAL = [
     "    w[name] = torch.tensor(value, dtype=torch.float32, requires_grad=True)",
     "return w",
 ]
+
+
+def gated(model: Gated, task: Task) -> ScriptNetwork:
+    """The LSTM and the GRU, whose layers are functions of their names: two lines a layer."""
+
+    def layer(number: int) -> list[str]:
+        weight = f'w["recurrent_weight{number}"]' + masked(f"recurrent{number}", model.sites())
+        return [
+            f'given = affine(h, w["input_weight{number}"], w["bias{number}"])',
+            f"h = {model.name}({number}, given, {weight}, past)",
+        ]
+
+    return recurrent(model, task, layer)
 
 
 def recurrent(model: Recurrent, task: Task, layer_lines: Callable[[int], list[str]]) -> ScriptNetwork:
