@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 from dropviz.choices import SpecError
 from dropviz.experiment import ExperimentSpec
-from dropviz.scripts.arms import Objective, function_name, function_of, objective_of
+from dropviz.scripts.arms import Objective
 from dropviz.scripts.assembling import Section, assemble, part
 from dropviz.scripts.data import data_of
 from dropviz.scripts.header import header
 from dropviz.scripts.models import written
 from dropviz.scripts.network import ScriptNetwork, network_source
 from dropviz.scripts.settings import settings_source
+from dropviz.scripts.switching import objective_source
 from dropviz.scripts.training import training_source
 from dropviz.strategies import strategy
 
@@ -43,9 +44,8 @@ def script_of(spec: ExperimentSpec, arm: str, seed: int) -> Script:
     if reason := chosen.unfit(spec.data.task):
         raise SpecError(f"{arm} cannot train on {spec.data.name}: {reason}")
     data, network = data_of(spec, seed), written(spec.model, spec.data.task)
-    objective = objective_of(spec, chosen, network)
+    objective, name, source = objective_source(spec, chosen, network)
     settings = settings_source(spec, seed, network, {**data.settings, **network.settings})
-    name = function_name(chosen)
     parts = ["layers", "images", "recurrent", "attention"]
     model = [network.initial, network.helpers, network_source(network, apart=objective.apart)]
     training = training_source(spec, name, noisy=objective.noisy, averages=network.averages)
@@ -58,7 +58,7 @@ def script_of(spec: ExperimentSpec, arm: str, seed: int) -> Script:
         ),
         Section(
             title="The arm",
-            sources=[*_arm(spec, network, objective), function_of(objective, name, network)],
+            sources=[*_arm(spec, network, objective), source],
         ),
         Section(title="Training", sources=[part("weights"), training]),
     ]
