@@ -1,5 +1,6 @@
 """Experiments, jobs, results and their points: the queue and the only source of truth. No torch, no streamlit."""
 
+from dropviz.store.classes import ClassRefusal, Classroom, UnknownClass
 from dropviz.store.records import (
     Claim,
     Estimate,
@@ -18,6 +19,8 @@ from dropviz.store.store import Store
 
 __all__ = [
     "Claim",
+    "ClassRefusal",
+    "Classroom",
     "Estimate",
     "Experiment",
     "ExperimentSummary",
@@ -28,6 +31,7 @@ __all__ = [
     "SnapshotRow",
     "Store",
     "StoreError",
+    "UnknownClass",
     "UnknownExperiment",
     "Worker",
 ]

@@ -9,8 +9,13 @@ from sqlalchemy import Connection, insert, inspect, select, update
 from dropviz.store import schema
 from dropviz.store.records import StoreError
 
-VERSION = 3
+VERSION = 4
 APPLICATION_ID = 0x44567A31  # "DVz1", in the file's header: tells our databases from anybody else's
+
+CLASSES_AS_THEY_WERE = """
+CREATE TABLE classes (
+    id TEXT NOT NULL PRIMARY KEY, definition TEXT NOT NULL, title TEXT NOT NULL, owner TEXT NOT NULL, created_at FLOAT NOT NULL
+)"""
 
 
 def _kinds_of_jobs(connection: Connection) -> None:
@@ -45,12 +50,23 @@ def _library(connection: Connection) -> None:
     for column in columns:
         connection.exec_driver_sql(f"ALTER TABLE experiments ADD COLUMN {column}")
     connection.exec_driver_sql("CREATE INDEX ix_experiments_class_id ON experiments (class_id)")
-    for table in (schema.sweeps, schema.sweep_cells, schema.classes, schema.class_members):
+    connection.exec_driver_sql(CLASSES_AS_THEY_WERE)
+    connection.exec_driver_sql("CREATE INDEX ix_classes_owner ON classes (owner)")
+    for table in (schema.sweeps, schema.sweep_cells, schema.class_members):
         table.create(connection)
 
 
+def _closing(connection: Connection) -> None:
+    """4: a class can be closed."""
+    connection.exec_driver_sql("ALTER TABLE classes ADD COLUMN closed_at FLOAT")
+
+
 # MIGRATIONS[n] takes a database from version n to n + 1. A new database is created at VERSION at once.
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _kinds_of_jobs, 2: _library}
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
+    1: _kinds_of_jobs,
+    2: _library,
+    3: _closing,
+}
 
 
 def migrate(connection: Connection, place: str) -> None:

@@ -180,6 +180,7 @@ classes = Table(
     Column("title", Text, nullable=False),
     Column("owner", Text, nullable=False, index=True),
     Column("created_at", Float, nullable=False),
+    Column("closed_at", Float),  # nobody joins or runs since then; its results stay
 )
 
 class_members = Table(

@@ -11,6 +11,7 @@ from dropviz import settings
 from dropviz.duration import cost_key
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import jobs, leases, measuring, points, reading, submission
+from dropviz.store.classes import Classes
 from dropviz.store.database import Database
 from dropviz.store.finals import Finals, LastValues
 from dropviz.store.records import (
@@ -38,6 +39,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.weights = Weights(database.path.with_suffix(".weights"))
+        self.classes = Classes(database)
         self._last_values = LastValues()
 
     @classmethod
