@@ -38,6 +38,7 @@ class Subject:
         parameters: Of one network.
         statistics: Whether live statistics are measured at all.
         refreshes: How many refreshes of the whole curvature the experiment asks for.
+        pooled: Whether seeds come in from many runs, so that their number grows, and there is no picture of any one.
     """
 
     arms: tuple[str, ...]
@@ -54,6 +55,7 @@ class Subject:
     parameters: int = 1000
     statistics: bool = True
     refreshes: int = 0
+    pooled: bool = False
 
     @classmethod
     @lru_cache(maxsize=128)
@@ -100,11 +102,14 @@ class Subject:
 
     def intervals(self, of_few: str, what: str = "bands") -> str:
         """What the bands or error bars of a chart show: an interval over seeds, and of a few seeds the estimate's own error."""
-        return f"{what}: {of_few if self.seeds < FEWEST_SEEDS else '95 % t interval'}"
+        few = self.seeds < FEWEST_SEEDS and not self.pooled
+        return f"{what}: {of_few if few else '95 % t interval'}"
 
     @property
     def band(self) -> str:
         """What the shaded bands show."""
+        if self.pooled:
+            return "95 % t interval over all seeds"
         seeds = "1 seed" if self.seeds == 1 else f"{self.seeds} seeds"
         return f"{seeds}: anecdote" if self.seeds < FEWEST_SEEDS else f"95 % t interval, {seeds}"
 

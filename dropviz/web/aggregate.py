@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,28 @@ STATISTICS = frozenset(group for one in statistics() for group in one.groups)  #
 
 Place = tuple[int, int]  # (job, position of the seed among the job's values)
 Row = tuple[int, int, int, float | None, float | None, float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thinning:
+    """Which points are kept.
+
+    Attributes:
+        stride: Keep every so many evaluation points (see ``stride_of``).
+        interval: Steps between two evaluation points.
+        last_step: The last step, which is always kept.
+    """
+
+    stride: int
+    interval: int
+    last_step: int
+
+    def keeps(self, point: Point) -> bool:
+        """Whether this one is kept; of statistics and of the test split all are."""
+        group = point.name.partition("/")[0]
+        if group in STATISTICS or read_once(point.name) or point.step == self.last_step:
+            return True
+        return point.step % (self.stride * self.interval) == 0
 
 
 class Aggregate:
@@ -54,7 +77,7 @@ class Aggregate:
         }
         self._places = places
         self._jobs = {arm: sorted({job for job, _ in found}) for arm, found in places.items()}
-        self._stride, self._interval, self._last_step = stride, interval, last_step
+        self._thinning = Thinning(stride=stride, interval=interval, last_step=last_step)
         self._waiting: dict[tuple[str, str, int | None], dict[int, Point]] = {}
         self._complete: set[tuple[str, str, int | None]] = set()
 
@@ -62,22 +85,13 @@ class Aggregate:
         """Take the new points of a job."""
         arms = [arm for arm, jobs in self._jobs.items() if job_id in jobs]
         for point in points:
-            if not self._kept(point):
+            if not self._thinning.keeps(point):
                 continue
             for arm in arms:
                 self._take(arm, job_id, point)
 
-    def _kept(self, point: Point) -> bool:
-        if (
-            point.name.partition("/")[0] in STATISTICS
-            or _read_once(point.name)
-            or point.step == self._last_step
-        ):
-            return True
-        return point.step % (self._stride * self._interval) == 0
-
     def _take(self, arm: str, job_id: int, point: Point) -> None:
-        key = (arm, point.name, None if _read_once(point.name) else point.step)
+        key = (arm, point.name, None if read_once(point.name) else point.step)
         if key in self._complete:
             return
         found = self._waiting.setdefault(key, {})
@@ -104,7 +118,8 @@ class Aggregate:
         return self.metrics.index(name)
 
 
-def _read_once(metric: str) -> bool:
+def read_once(metric: str) -> bool:
+    """Whether it is measured once a seed, where that ends."""
     return metric.startswith("test/")
 
 

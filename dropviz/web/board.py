@@ -28,7 +28,13 @@ class Asked:
 
 
 def board(
-    view_id: str, spec: ExperimentSpec, state: str, page: Page = "lab", measured: int = 0
+    view_id: str,
+    spec: ExperimentSpec,
+    state: str,
+    page: Page = "lab",
+    measured: int = 0,
+    *,
+    subject: Subject | None = None,
 ) -> Asked | None:
     """Show an experiment live, by the charts of one page.
 
@@ -39,11 +45,12 @@ def board(
         view_id, spec, state: The experiment.
         page: Whose charts.
         measured: How much was measured on request; where that grows, the board looks for it.
+        subject: What the charts are of, where that is more than the one experiment.
 
     Returns:
         What somebody just asked for, if anything.
     """
-    subject = Subject.of(spec)
+    subject = subject or Subject.of(spec)
     data = {
         "view": view_id,
         "state": state,
@@ -123,7 +130,7 @@ def _skeleton(chart: Chart, subject: Subject) -> dict[str, Any]:
 
 def samples_card(subject: Subject) -> dict[str, Any] | None:
     """The card of generated text, for a text; it stands before the chart that is named."""
-    if subject.task.kind != "language":
+    if subject.task.kind != "language" or subject.pooled:
         return None
     return {
         "title": "Generated text",

@@ -10,8 +10,8 @@ from typing import Any
 from dropviz.charts import Page
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import UnknownExperiment
+from dropviz.web.feed import Cursor
 from dropviz.web.payload import NoArray, for_page
-from dropviz.web.reader import Cursor
 
 PREFIX = "example-"
 EPOCH = "carried"

@@ -23,12 +23,14 @@ from starlette.routing import Route
 
 from dropviz import settings
 from dropviz.charts import Page
-from dropviz.store import Store, UnknownExperiment
-from dropviz.web import examples
+from dropviz.store import Store, UnknownClass, UnknownExperiment
+from dropviz.web import examples, pooled
 from dropviz.web.arrays import KINDS
 from dropviz.web.examples import Example
+from dropviz.web.feed import Cursor, Feed
 from dropviz.web.payload import BadRequest, NoArray
-from dropviz.web.reader import Cursor, Reader
+from dropviz.web.pooled import PooledReader
+from dropviz.web.reader import Reader
 
 MOST_READERS = 64
 IDLE_SECONDS = 120.0
@@ -45,23 +47,28 @@ class Readers:
     def __init__(self, store: Store, most: int = MOST_READERS) -> None:
         self.store, self.most = store, most
         self._lock = threading.Lock()
-        self._readers: OrderedDict[str, tuple[Reader, float]] = OrderedDict()
+        self._readers: OrderedDict[str, tuple[Feed, float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._readers)
 
-    def get(self, view_id: str) -> Reader:
-        """The reader of this experiment, made where there is none.
+    def get(self, view_id: str) -> Feed:
+        """The reader of this experiment, or of this view of a class, made where there is none.
 
         Raises:
             UnknownExperiment: No experiment has this id.
+            UnknownClass: No class has this link.
         """
         with self._lock:
             known = self._readers.pop(view_id, None)
-            reader = known[0] if known else Reader(self.store, view_id)
+            reader = known[0] if known else self._made(view_id)
             self._readers[view_id] = (reader, time.monotonic())
             self._forget()
         return reader
+
+    def _made(self, view_id: str) -> Feed:
+        kind = PooledReader if view_id.startswith(pooled.PREFIX) else Reader
+        return kind(self.store, view_id)
 
     def _forget(self) -> None:
         now = time.monotonic()
@@ -106,6 +113,15 @@ def answer(view_id: str, cursor_text: str, page: str = "") -> tuple[int, bytes]:
     return _guarded(view_id, read)
 
 
+def pool(view_id: str) -> PooledReader:
+    """The reader of a view of a class, which the routes use, too.
+
+    Raises:
+        UnknownClass: No class has this link.
+    """
+    return cast("PooledReader", readers().get(view_id))
+
+
 def array_answer(view_id: str, kind: str, step: str) -> tuple[int, bytes, bool]:
     """Status and JSON ``{arm: array}`` of one kind at one step, and whether that can never change."""
     lasting = False
@@ -123,10 +139,10 @@ def array_answer(view_id: str, kind: str, step: str) -> tuple[int, bytes, bool]:
     return *_guarded(view_id, read), lasting
 
 
-def _source(view_id: str) -> Reader | Example:
+def _source(view_id: str) -> Feed | Example:
     if view_id.startswith(examples.PREFIX):
         return examples.example(view_id)
-    if VIEW_ID.fullmatch(view_id) is None:
+    if not (VIEW_ID.fullmatch(view_id) or view_id.startswith(pooled.PREFIX)):
         raise BadRequest(f"{view_id[:40]!r} is not an experiment's id: use the link as it was given.")
     return readers().get(view_id)
 
@@ -134,7 +150,7 @@ def _source(view_id: str) -> Reader | Example:
 def _guarded(view_id: str, read: Callable[[], bytes]) -> tuple[int, bytes]:
     try:
         return 200, read()
-    except (UnknownExperiment, NoArray) as error:
+    except (UnknownExperiment, UnknownClass, NoArray) as error:
         return 404, _refusal(str(error))
     except BadRequest as error:
         return 400, _refusal(str(error))

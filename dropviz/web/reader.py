@@ -3,78 +3,37 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
-import threading
 import time
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from dropviz.charts import Page, Subject
+from dropviz.charts import Subject
 from dropviz.experiment import evaluation_interval
 from dropviz.store import Experiment, SnapshotRow, Store
 from dropviz.web.aggregate import Aggregate, stride_of
 from dropviz.web.arrays import Entry, Index, surface, travelling
-from dropviz.web.payload import BadRequest, NoArray, for_page
+from dropviz.web.feed import Cursor, Feed
+from dropviz.web.payload import NoArray
 from dropviz.web.progress import progress
 from dropviz.web.story import story
 
-MOST_BODIES = 12  # viewers are at one of a few cursors, on one of the pages
 MOST_ARRAYS = 64
 LOOK_SECONDS = 0.25  # however many viewers, the store is asked at most this often
 
 
-@dataclass(frozen=True)
-class Cursor:
-    """What a viewer has: so many events of one epoch. Written ``epoch:count``."""
-
-    epoch: str
-    count: int
-
-    @classmethod
-    def parse(cls, text: str) -> Cursor:
-        """Read a cursor as a viewer sends it.
-
-        Raises:
-            BadRequest: It is not of the form ``epoch:count``.
-        """
-        match = re.fullmatch(r"([0-9a-z-]{1,64}):(\d{1,9})", text)
-        if match is None:
-            raise BadRequest(
-                f"cursor = {text[:40]!r} is not possible: send back the cursor of the last answer."
-            )
-        return cls(match[1], int(match[2]))
-
-    def __str__(self) -> str:
-        return f"{self.epoch}:{self.count}"
-
-
-class Reader:
-    """Reads one experiment; safe to share between threads."""
+class Reader(Feed):
+    """Reads one experiment."""
 
     def __init__(self, store: Store, view_id: str) -> None:
+        super().__init__()
         self.store, self.view_id = store, view_id
         self.experiment: Experiment = store.experiment(view_id)
-        self._lock = threading.Lock()
         self._looked = float("-inf")
         self._start_over()
 
-    def read(self, cursor: Cursor | None, page: Page | None = None) -> bytes:
-        """The payload past a cursor, as JSON, as far as a page draws it.
-
-        Everything, with ``reset``, where the cursor is of another epoch.
-        """
-        with self._lock:
-            self._refresh()
-            return self._body(cursor, page)[:-1] + b',"progress":' + self._progress + b"}"
-
     def arrays(self, kind: str, step: int) -> tuple[bytes, bool]:
-        """Arm → its array of this kind at this step, as JSON, and whether all arms are there, so that it stays as it is.
-
-        Raises:
-            NoArray: No arm has it.
-        """
+        """Arm → its array of this kind at this step; see ``Feed``."""
         with self._lock:
             self._refresh()
             arms = list(self._places)
@@ -127,7 +86,7 @@ class Reader:
         self._epochs = _epochs(experiment)
         self._revision = -1
         self._position = 0
-        self._bodies: dict[tuple[int, Page | None], bytes] = {}
+        self._bodies = {}
         self._progress = b"{}"
         self._story: dict[str, Any] = {}
 
@@ -198,17 +157,8 @@ class Reader:
             self._pictures[arm] = newest.seq, found
             self._events.append(arm)
 
-    def _body(self, cursor: Cursor | None, page: Page | None) -> bytes:
-        """Everything but the progress, serialized once for all viewers of a page with the same cursor."""
-        known = cursor is not None and cursor.epoch == self._epoch and cursor.count <= len(self._events)
-        start = cursor.count if cursor is not None and known else 0
-        key = (start if known else -1, page)
-        if key not in self._bodies:
-            while len(self._bodies) >= MOST_BODIES:
-                del self._bodies[next(iter(self._bodies))]
-            payload = for_page(self._payload(start, reset=not known), page)
-            self._bodies[key] = json.dumps(payload, separators=(",", ":"), allow_nan=False).encode()
-        return self._bodies[key]
+    def _count(self) -> int:
+        return len(self._events)
 
     def _payload(self, start: int, *, reset: bool) -> dict[str, Any]:
         new = self._events[start:]

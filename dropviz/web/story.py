@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,13 +13,32 @@ from dropviz.experiment import ExperimentSpec
 from dropviz.headline import headline
 from dropviz.score import score_of
 from dropviz.store.records import FINAL
-from dropviz.web.aggregate import Aggregate, comparison_step, summary, tidy
+from dropviz.web.aggregate import comparison_step, summary, tidy
+
+
+class Rungs(Protocol):
+    """Score → arm → step → the value of each seed (see ``Aggregate``)."""
+
+    ladder: dict[str, dict[str, dict[int, np.ndarray]]]
 
 
 def story(
-    spec: ExperimentSpec, aggregate: Aggregate, *, state: str, failed: Collection[str] = ()
+    spec: ExperimentSpec,
+    aggregate: Rungs,
+    *,
+    state: str,
+    failed: Collection[str] = (),
+    seeds: Mapping[str, Sequence[int]] | None = None,
 ) -> dict[str, Any]:
-    """Headline, ladder and effects: by the test split when all is done, by the validation split until then."""
+    """Headline, ladder and effects: by the test split when all is done, by the validation split until then.
+
+    Args:
+        spec: What is compared.
+        aggregate: Where its results are collected.
+        state: Of the experiment.
+        failed: Arms that have failed.
+        seeds: Of each arm, in order of its values, where they are not the spec's; those that all have are compared.
+    """
     task = spec.data.task
     tested = aggregate.ladder[f"test/{task.score}"]
     split = "test" if state == "done" and len(tested) == len(spec.arms) else "validation"
@@ -29,7 +48,9 @@ def story(
     level = {arm: by_arm[arm][step] for arm, step in steps.items()}
     means = {arm: float(seeds.mean()) for arm, seeds in level.items()}
     return {
-        "headline": _headline(spec, level, metric, started=bool(by_arm), ended=state in FINAL, failed=failed),
+        "headline": _headline(
+            spec, level, metric, seeds or {}, started=bool(by_arm), ended=state in FINAL, failed=failed
+        ),
         "ladder": {arm: _rung(arm, found, steps.get(arm)) for arm, found in by_arm.items()},
         "ladder_title": score_of(task).axis(split),
         "effects": effects(Subject.of(spec), means),
@@ -49,6 +70,7 @@ def _headline(
     spec: ExperimentSpec,
     level: Mapping[str, np.ndarray],
     metric: str,
+    seeds: Mapping[str, Sequence[int]],
     *,
     started: bool,
     ended: bool,
@@ -58,8 +80,12 @@ def _headline(
     if not started or missing:
         return _waiting(missing, started=started, ended=ended or bool(set(missing) & set(failed)))
     values = {
-        arm: dict(zip(spec.seed_list(), map(float, seeds), strict=True)) for arm, seeds in level.items()
+        arm: dict(zip(seeds.get(arm, spec.seed_list()), map(float, level[arm]), strict=True))
+        for arm in spec.arms
+        if arm in level
     }
+    shared = set.intersection(*map(set, values.values())) if values else set()
+    values = {arm: {seed: found[seed] for seed in sorted(shared)} for arm, found in values.items()}
     found = headline(decompose(values, metric), spec)
     return {"parts": [{"text": text, "strong": strong} for text, strong in found.parts], "note": found.note}
 

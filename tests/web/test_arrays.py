@@ -15,7 +15,8 @@ from dropviz.experiment import ExperimentSpec
 from dropviz.store import SnapshotName, Store
 from dropviz.web import live
 from dropviz.web.arrays import Index
-from dropviz.web.reader import Cursor, Reader
+from dropviz.web.feed import Cursor
+from dropviz.web.reader import Reader
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ import pytest
 
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import Store, StoreError
+from dropviz.web import feed
 from dropviz.web import reader as reader_module
-from dropviz.web.reader import Cursor, Reader, shown_state
+from dropviz.web.feed import Cursor
+from dropviz.web.reader import Reader, shown_state
 from tests.web.viewer import Viewer
 
 
@@ -316,4 +318,4 @@ def test_few_bodies_are_kept_whatever_cursors_are_asked_for(
     epoch = Cursor.parse(json.loads(reader.read(None))["cursor"]).epoch
     for count in range(30):
         reader.read(Cursor(epoch, count))
-    assert len(reader._bodies) <= reader_module.MOST_BODIES
+    assert len(reader._bodies) <= feed.MOST_BODIES

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dropviz.web.reader import Cursor, Reader
+from dropviz.web.feed import Cursor
+from dropviz.web.reader import Reader
 
 MOVING = ("state", "headline", "ladder", "ladder_title", "effects", "arms", "metrics", "seeds")
 

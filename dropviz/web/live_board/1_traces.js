@@ -67,3 +67,10 @@ function arrange(layout, count, columns, width) {
   }
   layout.height = Math.round(Math.min(280, width / columns * 0.82) + (narrow ? 36 : 0)) * rows;
 }
+
+// Puts a row where its step belongs; of a pool that has grown, in place of the former row of this step.
+function put(rows, row) {
+  if (!rows.length || rows[rows.length - 1][0] < row[0]) return rows.push(row);
+  const place = rows.findIndex((one) => one[0] >= row[0]);
+  return rows.splice(place, rows[place][0] === row[0] ? 1 : 0, row);
+}

@@ -2,13 +2,15 @@
 // plotly skeletons that Python made. All text is set as text, never as HTML.
 
 const BOARDS = new WeakMap();
-const LIVE = ["queued", "running", "stalled", "paused"];
-const POLL = 1000, POLL_PAUSED = 3000, POLL_HIDDEN = 15000, POLL_LONGEST = 20000;
+const LIVE = ["queued", "running", "stalled", "paused", "open"];
+const RESTING = ["example", "cached", "done", "open", "closed"]; // nothing is on its way whose progress there is to show
+const POLL = 1000, POLL_OPEN = 2000, POLL_PAUSED = 3000, POLL_HIDDEN = 15000, POLL_LONGEST = 20000;
 const REPORT_AGAIN = 4000; // a report is lost while streamlit's connection is down
 const SETTLED = 3; // polls after the end, for the last rows; more until the script knows of it
 const STATES = {
   queued: "Waiting in the queue", running: "Running", stalled: "Stalled", paused: "Paused",
   stopped: "Stopped", failed: "Failed", done: "Done", cached: "Done, taken from cache", example: "Example",
+  open: "Class open", closed: "Class closed",
 };
 
 export default function (component) {
@@ -207,7 +209,7 @@ class Board {
     }
     this.calm = 0;
     if (document.hidden) return POLL_HIDDEN;
-    return state === "paused" ? POLL_PAUSED : POLL;
+    return { paused: POLL_PAUSED, open: POLL_OPEN }[state] ?? POLL;
   }
 
   unreachable(what) {
@@ -223,6 +225,7 @@ class Board {
 
   take(answer) {
     if (answer.reset) this.forget();
+    answer = { ...this.payload, ...answer }; // what is as it was need not be sent
     this.cursor = answer.cursor;
     const pictures = [answer.surfaces ?? {}, answer.samples ?? {}]; // carried results may lack either
     const arrays = answer.arrays ?? [];
@@ -231,9 +234,7 @@ class Board {
     for (const [arm, metric, ...row] of answer.rows) {
       const key = `${answer.arms[arm]} ${answer.metrics[metric]}`;
       if (!this.series.has(key)) this.series.set(key, []);
-      const rows = this.series.get(key);
-      rows.push(row);
-      if (rows.length > 1 && rows[rows.length - 2][0] > row[0]) rows.sort((a, b) => a[0] - b[0]);
+      put(this.series.get(key), row);
     }
     Object.assign(this.surfaces, answer.surfaces);
     Object.assign(this.samples, answer.samples);
@@ -290,11 +291,12 @@ class Board {
     this.headline.replaceChildren(...parts.map((part) => part.strong ? element("strong", "", part.text) : part.text));
     this.note.textContent = answer.headline?.note ?? this.heading.note;
     this.note.hidden = !this.note.textContent;
+    if (answer.seeds) this.legend.lastChild.textContent = `bands: ${answer.seeds}`;
     const { state, progress } = answer;
     const percent = Math.round(100 * progress.fraction);
     this.filled.style.width = `${100 * progress.fraction}%`;
     this.bar.setAttribute("aria-valuenow", String(percent));
-    this.bar.hidden = ["example", "cached", "done"].includes(state);
+    this.bar.hidden = RESTING.includes(state);
     this.root.dataset.tone = ["failed", "stalled"].includes(state) ? "bad" : ["paused", "stopped", "queued"].includes(state) ? "quiet" : "";
     this.root.dataset.state = state;
     this.status.replaceChildren(...this.statusParts(state, progress));
@@ -306,7 +308,7 @@ class Board {
     const parts = [];
     const add = (text, className = "") => parts.push(element("span", className, text));
     const title = state === "stalled" ? `Stalled: last seen ${ago(progress.heartbeat_age)}` : STATES[state];
-    const plain = ["example", "cached", "done", "stopped"].includes(state);
+    const plain = state === "stopped" || RESTING.includes(state);
     if (!plain) add(title, "dv-state");
     if (progress.message && state !== "failed") add(progress.message);
     if (plain || state === "failed") return parts;
