@@ -38,14 +38,20 @@ def enabled(state: str, mine: bool) -> Enabled:
     )
 
 
-def buttons(experiment: Experiment | None) -> bool:
+def buttons(experiment: Experiment | None, *, can_run: bool = True) -> bool:
     """Draw the buttons for the experiment that is shown, if any; returns whether Run was pressed."""
     state = experiment.state if experiment else "none"
     mine = experiment is not None and experiment.owner == visitor()
     can = enabled(state, mine)
     view_id = experiment.id if experiment else ""
     run = st.button(
-        "Run", key="run", type="primary", width="stretch", shortcut="Ctrl+Enter", icon=":material/play_arrow:"
+        "Run",
+        key="run",
+        type="primary",
+        width="stretch",
+        shortcut="Ctrl+Enter",
+        icon=":material/play_arrow:",
+        disabled=not can_run,
     )
     first, second, third = st.columns([1.2, 1, 1], gap="small")
     with first:
@@ -92,15 +98,18 @@ def _request(view_id: str, action: Action) -> None:
         st.toast(plain(str(error)))
 
 
-def submit(table: dict[str, Any]) -> str:
-    """Check a form's table on the server and queue it; returns the view id.
+def submit(table: dict[str, Any], class_id: str | None = None) -> str:
+    """Check a form's table on the server and queue it, in a class where one is given; returns the view id.
 
     Raises:
         SpecError: One sentence about what cannot be run; nothing was queued.
+        ClassRefusal: The class does not allow it at the moment.
     """
     if not table["arms"]:
         raise SpecError("No arm is chosen: choose at least one, such as none and dropout.")
     spec = ExperimentSpec.from_table(table)
     check_data(spec)
     check_budget(spec)
+    if class_id is not None:
+        return store().classes.submit(class_id, visitor(), spec)
     return store().submit(spec, owner=visitor())

@@ -26,7 +26,7 @@ from dropviz.experiment import (
 from dropviz.strategies import examples, label
 from dropviz.task import Task
 from dropviz.web.data_files import availability, own_file
-from dropviz.web.knobs import Key, knob, knobs, summary
+from dropviz.web.knobs import Keys, knob, knobs, summary
 from dropviz.web.plain import plain
 
 FOLDED: dict[str, tuple[type[BaseModel], str]] = {
@@ -39,42 +39,37 @@ SHOWN_ABOVE = {"train": ("steps",)}
 OWN_FILES = get_args(uploads.Kind)  # the data sets of these names read a file of a person's own
 
 
-def spec_form(source: str, start: ExperimentSpec) -> dict[str, Any]:
+def spec_form(key: Keys, start: ExperimentSpec) -> dict[str, Any]:
     """Draw the form, starting from a spec, and return what it holds: a table for ``ExperimentSpec.from_table``."""
-
-    def key(path: str) -> str:
-        return f"{source}/{path}"
-
     table = start.to_table()
     table["data"] = _data(key, table["data"])
     task = task_of(table["data"])
     table["model"] = _model(key, table["model"], task)
     fields = ExperimentSpec.model_fields
     table["p"] = st.slider(
-        fields["p"].title or "p",
-        0.0,
-        max(0.95, table["p"]),
-        table["p"],
-        0.05,
-        help=fields["p"].description,
-        key=key("p"),
+        min_value=0.0,
+        max_value=max(0.95, table["p"]),
+        value=table["p"],
+        step=0.05,
+        **key.look("p", fields["p"].title or "p", fields["p"].description),
+    )
+    described = (
+        "What is compared. Type any other k, such as dropout-4 or dropout-4+mask-noise, or dropout@500:none to go on as"
+        " another arm from step 500."
     )
     table["arms"] = st.multiselect(
-        "Arms",
-        list(dict.fromkeys([*table["arms"], *examples()])),
-        table["arms"],
+        options=list(dict.fromkeys([*table["arms"], *examples()])),
+        default=table["arms"],
         format_func=label,
         accept_new_options=True,
-        help="What is compared. Type any other k, such as dropout-4 or dropout-4+mask-noise, or dropout@500:none to go on as"
-        " another arm from step 500.",
-        key=key("arms"),
+        **key.look("arms", "Arms", described),
     )
     left, right = st.columns(2)
     with left:
-        table["seeds"] = knob(key("seeds"), fields["seeds"], table["seeds"])
+        table["seeds"] = knob(key, "seeds", fields["seeds"], table["seeds"])
     with right:
         table["train"]["steps"] = knob(
-            key("train.steps"), TrainChoices.model_fields["steps"], table["train"]["steps"]
+            key, "train.steps", TrainChoices.model_fields["steps"], table["train"]["steps"]
         )
     for group, (choices, title) in FOLDED.items():
         if group == "language" and (task is None or task.kind != "language"):
@@ -84,21 +79,23 @@ def spec_form(source: str, start: ExperimentSpec) -> dict[str, Any]:
     return table
 
 
-def _data(key: Key, value: Mapping[str, Any]) -> dict[str, Any]:
+def _data(key: Keys, value: Mapping[str, Any]) -> dict[str, Any]:
     members = datasets.registry.members
     names = in_reading_order(members)
     name = st.selectbox(
-        "Data set",
-        names,
-        names.index(value["name"]),
+        options=names,
+        index=names.index(value["name"]),
         format_func=lambda name: menu_title(members[name]),
-        key=key("data.name"),
+        **key.look("data.name", "Data set", None),
     )
     start = dict(value) if name == value["name"] else members[name].from_table({}).to_table()
     file = {}
     if name in OWN_FILES:
         kind: uploads.Kind = "csv" if name == "csv" else "text"
-        file = {"file": own_file(key(f"data.{name}.file"), kind, start["file"])}
+        path = f"data.{name}.file"
+        file = {
+            "file": start["file"] if key.locked("data.file") else own_file(key(path), kind, start["file"])
+        }
     table = {"name": name} | file | _folded(key, "data", members[name], start, ("name", *file))
     data = _read(table)
     if data is not None:
@@ -106,17 +103,16 @@ def _data(key: Key, value: Mapping[str, Any]) -> dict[str, Any]:
     return table
 
 
-def _model(key: Key, value: Mapping[str, Any], task: Task | None) -> dict[str, Any]:
+def _model(key: Keys, value: Mapping[str, Any], task: Task | None) -> dict[str, Any]:
     """Of the models that can do the task; where the one before cannot, the usual one."""
     members = models.registry.members
     names = list(members) if task is None else models.fitting(members, task)
     fallback = value["name"] if task is None else models.usual(task)
     name = st.selectbox(
-        "Model",
-        names,
-        names.index(value["name"] if value["name"] in names else fallback),
+        options=names,
+        index=names.index(value["name"] if value["name"] in names else fallback),
         format_func=lambda name: members[name].title,
-        key=key("model.name"),
+        **key.look("model.name", "Model", None),
     )
     start = dict(value) if name == value["name"] else members[name].from_table({}).to_table()
     table = {"name": name} | _folded(key, "model", members[name], start, ("name",))
@@ -126,7 +122,7 @@ def _model(key: Key, value: Mapping[str, Any], task: Task | None) -> dict[str, A
 
 
 def _folded(
-    key: Key, group: str, member: type[BaseModel], start: Mapping[str, Any], hidden: tuple[str, ...]
+    key: Keys, group: str, member: type[BaseModel], start: Mapping[str, Any], hidden: tuple[str, ...]
 ) -> dict[str, Any]:
     path = f"{group}.{start['name']}"
     with st.expander(summary(member, st.session_state, key, path, start)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
 import annotated_types
@@ -11,12 +12,37 @@ import streamlit as st
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-Key = Callable[[str], str]
+LOCKED = "Your teacher has locked this: it is the same for the whole class."
 NUMBERS = ("0", "5", "10", "20", "50")  # offered beside words
 
 
+@dataclass(frozen=True)
+class Keys:
+    """Where the widgets of a form keep what they hold, and which of them cannot be moved.
+
+    Attributes:
+        source: Where the starting values came from.
+        locked: Whether a setting, by its dotted key, is locked.
+    """
+
+    source: str
+    locked: Callable[[str], bool] = lambda setting: False
+
+    def __call__(self, path: str) -> str:
+        """The key of a widget, such as ``data.digits.noise``."""
+        return f"{self.source}/{path}"
+
+    def look(self, path: str, label: str, help_: str | None) -> dict[str, Any]:
+        """Label, help and key of a widget, and whether it is disabled; a locked one shows a lock, and says why."""
+        parts = path.split(".")
+        if not self.locked(".".join(dict.fromkeys((parts[0], parts[-1])))):
+            return {"label": label, "help": help_, "key": self(path), "disabled": False}
+        explained = f"{help_ or ''} {LOCKED}".strip()
+        return {"label": f":material/lock: {label}", "help": explained, "key": self(path), "disabled": True}
+
+
 def summary(
-    choices: type[BaseModel], state: Mapping[Any, Any], key: Key, group: str, start: Mapping[str, Any]
+    choices: type[BaseModel], state: Mapping[Any, Any], key: Keys, group: str, start: Mapping[str, Any]
 ) -> str:
     """One line that says how the knobs stand, so that they can stay folded."""
     shown = []
@@ -39,41 +65,45 @@ def _short(value: Any) -> str:
 
 
 def knobs(
-    key: Key, group: str, choices: type[BaseModel], values: Mapping[str, Any], hidden: tuple[str, ...]
+    key: Keys, group: str, choices: type[BaseModel], values: Mapping[str, Any], hidden: tuple[str, ...]
 ) -> dict[str, Any]:
     """A widget for each knob of a group but the hidden ones; returns what they hold."""
     return {
-        name: knob(key(f"{group}.{name}"), field, values[name])
+        name: knob(key, f"{group}.{name}", field, values[name])
         for name, field in choices.model_fields.items()
         if name not in hidden
     }
 
 
-def knob(key: str, field: FieldInfo, value: Any) -> Any:
+def knob(key: Keys, path: str, field: FieldInfo, value: Any) -> Any:
     """The widget that fits a field: a menu of one or several, a switch, a slider for shares, a number, or a list."""
-    label, help_ = field.title or key.rpartition(".")[2], field.description
+    look = key.look(path, field.title or path.rpartition(".")[2], field.description)
     options = choices_of(field.annotation)
     if options and int in get_args(field.annotation):
-        return _number_or(key, field, value, options)
+        return _number_or(look, value, options)
     if options:
-        return st.selectbox(label, options, options.index(value), help=help_, key=key)
+        return st.selectbox(options=options, index=options.index(value), **look)
     if isinstance(value, bool):
-        return st.toggle(label, value, help=help_, key=key)
+        return st.toggle(value=value, **look)
     if isinstance(value, list | tuple) and field.examples:
         options = list(dict.fromkeys([*value, *field.examples]))
-        return st.multiselect(label, options, list(value), accept_new_options=True, help=help_, key=key)
+        return st.multiselect(options=options, default=list(value), accept_new_options=True, **look)
     if isinstance(value, list | tuple):
-        return _list(key, field, value)
+        return _list(look, value)
     low, high = bounds_of(field)
     if isinstance(value, float) and (low, high) == (0, 1):
-        return st.slider(label, 0.0, 1.0, value, 0.05, help=help_, key=key)
+        return st.slider(min_value=0.0, max_value=1.0, value=value, step=0.05, **look)
     if isinstance(value, int):
         low, high = (None if bound is None else int(bound) for bound in (low, high))
-        return st.number_input(label, low, high, value, max(1, _decade(value)), help=help_, key=key)
+        return st.number_input(
+            min_value=low, max_value=high, value=value, step=max(1, _decade(value)), **look
+        )
     if isinstance(value, float):
         low, high = (None if bound is None else float(bound) for bound in (low, high))
-        return st.number_input(label, low, high, value, _step(value), format="%g", help=help_, key=key)
-    return st.text_input(label, value, help=help_, key=key)
+        return st.number_input(
+            min_value=low, max_value=high, value=value, step=_step(value), format="%g", **look
+        )
+    return st.text_input(value=value, **look)
 
 
 def choices_of(annotation: Any) -> list[Any]:
@@ -101,28 +131,18 @@ def bounds_of(field: FieldInfo) -> tuple[float | None, float | None]:
     return low, high
 
 
-def _list(key: str, field: FieldInfo, value: list[Any] | tuple[Any, ...]) -> list[Any]:
-    text = st.text_input(
-        field.title or key,
-        ", ".join(map(str, value)),
-        help=f"{field.description} Separate by commas.",
-        key=key,
-    )
+def _list(look: dict[str, Any], value: list[Any] | tuple[Any, ...]) -> list[Any]:
+    look |= {"help": f"{look['help']} Separate by commas."}
+    text = st.text_input(value=", ".join(map(str, value)), **look)
     parts = [part.strip() for part in text.split(",") if part.strip()]
     return [int(part) if part.isdecimal() else part for part in parts]
 
 
-def _number_or(key: str, field: FieldInfo, value: Any, words: list[str]) -> Any:
+def _number_or(look: dict[str, Any], value: Any, words: list[str]) -> Any:
     """A menu of words and a few numbers, which takes any other number too; it is checked when Run is pressed."""
     options = list(dict.fromkeys([*words, *NUMBERS, str(value)]))
-    chosen = st.selectbox(
-        field.title or key,
-        options,
-        options.index(str(value)),
-        accept_new_options=True,
-        help=f"{field.description} Type any other number.",
-        key=key,
-    )
+    look |= {"help": f"{look['help']} Type any other number."}
+    chosen = st.selectbox(options=options, index=options.index(str(value)), accept_new_options=True, **look)
     return int(chosen) if chosen.isdecimal() else chosen
 
 

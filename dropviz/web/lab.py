@@ -7,30 +7,39 @@ from typing import Any
 import streamlit as st
 
 from dropviz.experiment import ExperimentSpec, SpecError, preset, preset_names
-from dropviz.store import Experiment, UnknownExperiment
-from dropviz.web import examples
+from dropviz.store import ClassRefusal, Experiment, UnknownExperiment
+from dropviz.web import classroom, examples
 from dropviz.web.board import board
+from dropviz.web.classroom import Attended
 from dropviz.web.controls import buttons, submit
 from dropviz.web.estimates import amount, amount_and_time
 from dropviz.web.fork import fork_panel, offer_button
 from dropviz.web.forms import spec_form
+from dropviz.web.knobs import Keys
 from dropviz.web.live import store
 from dropviz.web.plain import plain
 from dropviz.web.reader import shown_state
 from dropviz.web.shown import example_of, forget, go_to, named_run, shown_run, unknown
+from dropviz.web.teach import teach_button
 from dropviz.web.tour import tour, tour_button
 
 
 def page() -> None:
     """Draw the page for the experiment that the URL names, or for the example."""
+    room, wrong_link = classroom.attended()
     experiment, problem = shown_run(named_run())
     with st.sidebar:
-        table, messages, pressed = _left(experiment)
+        table, messages, pressed = _left(experiment, room)
     if pressed:
-        _run(table, messages)
-    tour()
-    if problem:
+        _run(table, messages, room)
+    if room is None:
+        tour()
+    if wrong_link:
+        classroom.unknown_class(wrong_link)
+    elif problem:
         unknown(problem)
+    elif room is not None:
+        classroom.results(room, experiment)
     elif experiment is not None:
         fork_panel(experiment.id, experiment.spec, experiment)
         board(experiment.id, experiment.spec, shown_state(experiment))
@@ -38,8 +47,33 @@ def page() -> None:
         _example()
 
 
-def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
+def _left(experiment: Experiment | None, room: Attended | None) -> tuple[dict[str, Any], Any, bool]:
     source, start = _source(experiment)
+    if room is None:
+        _preset_menu(source)
+    else:
+        classroom.banner(room)
+    pressed = buttons(experiment, can_run=not (room and room.over))
+    messages = st.container()
+    table = (
+        spec_form(room.keys(source), room.start(source, start)) if room else spec_form(Keys(source), start)
+    )
+    with messages:
+        amount_and_time(_amount(table), _spec(table))
+    if experiment is not None and st.button("Curvature of this run", type="tertiary", key="to_curvature"):
+        go_to("3_Curvature.py", experiment.id)
+    if room is not None:
+        classroom.leave_or_look(room, experiment)
+        return table, messages, pressed
+    teach_button(table)
+    if experiment is not None:
+        offer_button(experiment)
+        st.button("Back to the example", type="tertiary", on_click=forget, key="back")
+    tour_button()
+    return table, messages, pressed
+
+
+def _preset_menu(source: str) -> None:
     names = preset_names()
     st.selectbox(
         "Preset",
@@ -51,18 +85,6 @@ def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
         on_change=_choose_preset,
         args=(f"preset/{source}",),
     )
-    pressed = buttons(experiment)
-    messages = st.container()
-    table = spec_form(source, start)
-    with messages:
-        amount_and_time(_amount(table), _spec(table))
-    if experiment is not None:
-        if st.button("Curvature of this run", type="tertiary", key="to_curvature"):
-            go_to("3_Curvature.py", experiment.id)
-        offer_button(experiment)
-        st.button("Back to the example", type="tertiary", on_click=forget, key="back")
-    tour_button()
-    return table, messages, pressed
 
 
 def _source(experiment: Experiment | None) -> tuple[str, ExperimentSpec]:
@@ -100,10 +122,10 @@ def _spec(table: dict[str, Any]) -> ExperimentSpec | None:
         return None
 
 
-def _run(table: dict[str, Any], messages: Any) -> None:
+def _run(table: dict[str, Any], messages: Any, room: Attended | None) -> None:
     try:
-        view_id = submit(table)
-    except SpecError as error:
+        view_id = submit(table, room.classroom.id if room else None)
+    except (SpecError, ClassRefusal) as error:
         messages.error(plain(str(error)), icon=":material/error:")
         return
     st.session_state["form_run"] = view_id  # the form stays as it is

@@ -42,15 +42,20 @@ class Group:
         id: Empty for those that ran what the class is set to.
         changes: What they have otherwise, by dotted key.
         arms: That any of them asked for, the class's first.
-        students: How many have a result.
+        seats: Whose any curve is done.
         experiments: Their ids, for the server alone.
     """
 
     id: str
     changes: dict[str, Any]
     arms: tuple[str, ...]
-    students: int
+    seats: frozenset[int]
     experiments: tuple[str, ...]
+
+    @property
+    def students(self) -> int:
+        """How many have a result."""
+        return len(self.seats)
 
     @property
     def title(self) -> str:
@@ -108,7 +113,7 @@ class PooledReader(Feed):
             id=group,
             changes=changes,
             arms=tuple(dict.fromkeys(arms)),
-            students=len(seats),
+            seats=frozenset(seats),
             experiments=tuple(experiments),
         )
 

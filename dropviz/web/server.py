@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 from anyio.to_thread import run_sync
@@ -24,7 +25,13 @@ logger = logging.getLogger(__name__)
 
 def routes() -> list[Route]:
     """The live data and the charts' library; Streamlit has a health check of its own at /_stcore/health."""
-    return [live.route, live.array_route, plotly_js.route, Route("/", _to_the_lab)]
+    return [
+        live.route,
+        live.array_route,
+        plotly_js.route,
+        Route("/join/{code}", _to_the_class),
+        Route("/", _to_the_lab),
+    ]
 
 
 def middleware() -> list[Middleware]:
@@ -35,6 +42,11 @@ def middleware() -> list[Middleware]:
 async def _to_the_lab(request: Request) -> RedirectResponse:
     query = f"?{request.url.query}" if request.url.query else ""
     return RedirectResponse(f"lab{query}")
+
+
+async def _to_the_class(request: Request) -> RedirectResponse:
+    """The short link to a class: to its seat in the Lab, where a wrong one is said to be wrong."""
+    return RedirectResponse("../lab?" + urlencode({"class": request.path_params["code"]}))
 
 
 @asynccontextmanager

@@ -30,8 +30,9 @@ def form(source: str, text: str) -> None:
 
     from dropviz.experiment import ExperimentSpec
     from dropviz.web.forms import spec_form
+    from dropviz.web.knobs import Keys
 
-    st.session_state["table"] = spec_form(source, ExperimentSpec.from_table(json.loads(text)))
+    st.session_state["table"] = spec_form(Keys(source), ExperimentSpec.from_table(json.loads(text)))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from dropviz.experiment import (
     preset,
     preset_names,
 )
-from dropviz.web.knobs import bounds_of, choices_of, summary
+from dropviz.web.knobs import Keys, bounds_of, choices_of, summary
 
 VARIANTS = {
     "moons": ["data=two-moons"],
@@ -49,8 +49,9 @@ def form(source: str, text: str) -> None:
 
     from dropviz.experiment import ExperimentSpec
     from dropviz.web.forms import spec_form
+    from dropviz.web.knobs import Keys
 
-    st.session_state["table"] = spec_form(source, ExperimentSpec.from_table(json.loads(text)))
+    st.session_state["table"] = spec_form(Keys(source), ExperimentSpec.from_table(json.loads(text)))
 
 
 def opened(spec: ExperimentSpec, source: str = "here") -> AppTest:
@@ -239,5 +240,5 @@ def test_choices_are_read_from_the_annotation(name: str, choices: list[Any]) -> 
 
 def test_a_summary_prefers_what_is_in_the_form_and_shows_values_as_they_are() -> None:
     start = Knobs().model_dump() | {"kind": "GELU"}
-    parts = summary(Knobs, {"x/k.size": 7}, lambda path: f"x/{path}", "k", start).split(" · ")
+    parts = summary(Knobs, {"x/k.size": 7}, Keys("x"), "k", start).split(" · ")
     assert [part.rpartition(" ")[2] for part in parts] == ["0.5", "7", "1", "1", "GELU", "None"]
