@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import time
 from urllib.parse import urlsplit
@@ -21,7 +20,7 @@ from dropviz.web.visitor import visitor
 
 LOOK_SECONDS = 2.0
 JOIN, RESULTS = "Link for students", "Results"
-HERE_ONLY = ("localhost", "127.0.0.1", "[::1]")
+HERE_ONLY = ("localhost", "127.0.0.1", "::1")
 
 
 def page() -> None:
@@ -75,6 +74,14 @@ def _looked_at(room: Attended) -> None:
     st.header(plain(room.classroom.definition.title))
     _to_the_lab(room, "To the Lab")
     pool_board(room.code)
+    if len((found := pool(view_of(room.code))).groups()) > 1:
+        _by_settings(found)
+
+
+def _by_settings(found: PooledReader) -> None:
+    """What students changed, and what dropout did there."""
+    st.subheader("By settings")
+    st.table(found.comparison(), border="horizontal", hide_index=True, alt="Results by what students changed")
 
 
 def _to_the_lab(room: Attended, label: str) -> None:
@@ -101,8 +108,8 @@ def _taught(room: Attended) -> None:
     if chosen == JOIN:
         _link(room)
     else:
-        _news(room, _shape(pool(view_of(room.code))), large=False)
         pool_board(room.code)
+        _news(room, _shape(pool(view_of(room.code))), counts=False)
 
 
 def _buttons(room: Attended) -> None:
@@ -141,10 +148,11 @@ def _link(room: Attended) -> None:
     link = f"{_site()}/join/{room.code}"
     left, right = st.columns([1.25, 1], vertical_alignment="center")
     with left:
-        st.html(f'<p class="dv-join">Open <a href="{html.escape(link)}">{_broken(link)}</a></p>')
+        host, code = html.escape(link.partition("://")[2].removesuffix(room.code)), html.escape(room.code)
+        st.html(f'<p class="dv-join">{host}<wbr><b>{code}</b></p>')
         st.code(link, language=None, wrap_lines=True)
-        _news(room, _shape(pool(view_of(room.code))), large=True)
-        if urlsplit(link).hostname in HERE_ONLY or urlsplit(link).netloc.startswith(HERE_ONLY):
+        _news(room, _shape(pool(view_of(room.code))), counts=True)
+        if urlsplit(link).hostname in HERE_ONLY:
             st.info(
                 "Other computers cannot open this address. Serve with **--host 0.0.0.0**, and open this page by this"
                 " computer's name or address in the network: the link follows.",
@@ -154,37 +162,30 @@ def _link(room: Attended) -> None:
         st.html(f'<img class="dv-qr" alt="QR code of the link" src="{qr_code(link)}">')
 
 
-def _broken(link: str) -> str:
-    """The link as HTML that breaks where a person reads a pause."""
-    host, _, path = link.partition("://")[2].partition("/")
-    return f"{html.escape(host)}<wbr>/{html.escape(path).replace('/', '/<wbr>')}"
-
-
 def qr_code(link: str) -> str:
     """A link as a QR code: the address of an image. Dark on white in any theme, with the margin that cameras need."""
-    svg = segno.make(link, error="m", micro=False).svg_inline(
-        scale=8, border=4, dark="#000000", light="#ffffff"
-    )
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+    return segno.make(link, error="m", micro=False).svg_data_uri(border=4, dark="#000", light="#fff")
 
 
 @st.fragment(run_every=LOOK_SECONDS)
-def _news(room: Attended, shape: tuple[object, ...], *, large: bool) -> None:
+def _news(room: Attended, shape: tuple[object, ...], *, counts: bool) -> None:
     """How many have come and how many have results; the page is drawn anew when there is another menu or another arm.
 
     Args:
         room: The class.
         shape: Of the results when the page was drawn.
-        large: For a projector.
+        counts: Show them.
     """
     found = pool(view_of(room.code))
     if _shape(found) != shape:
         st.rerun()
-    joined = found.classroom.joined
-    students = len(frozenset().union(*(group.seats for group in found.groups())))
-    if large:
-        st.metric("Students who joined", f"{joined:,}", border=True)
-    st.caption(f"{counted(joined, 'student')} joined · {counted(students, 'student')} with results")
+    if counts:
+        joined, present = st.columns(2)
+        joined.metric("Students who joined", f"{found.classroom.joined:,}", border=True)
+        students = frozenset().union(*(group.seats for group in found.groups()))
+        present.metric("With results", f"{len(students):,}", border=True)
+    elif len(found.groups()) > 1:
+        _by_settings(found)
 
 
 def _shape(found: PooledReader) -> tuple[object, ...]:

@@ -85,19 +85,35 @@ def _attended(classroom: Classroom, code: str, join: bool) -> Attended:
     return Attended(classroom=classroom, code=code, seat=seat, taught=taught, over=over)
 
 
+def welcome(attended: Attended, experiment: Experiment | None) -> bool:
+    """Before the first run: what there is to do, above the results, with a button of its own; returns whether it was pressed.
+
+    A phone shows the form only when it is asked for.
+    """
+    if experiment is not None or attended.over:
+        return False
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{plain(attended.classroom.definition.title)}.** {_place(attended)}", width="stretch")
+        return st.button("Run my seeds", key="begin", type="primary", icon=":material/play_arrow:")
+
+
 def banner(attended: Attended) -> None:
     """Whose class it is, which seeds the visitor has, and what can be changed."""
-    definition = attended.classroom.definition
-    st.markdown(f":material/school: **{plain(definition.title)}**")
+    st.markdown(f":material/school: **{plain(attended.classroom.definition.title)}**")
     if attended.over:
         st.warning(plain(attended.over), icon=":material/lock_clock:")
-    elif attended.seat is not None:
-        seeds = definition.dealt(definition.start(), attended.seat).seed_list()
-        yours = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
-        st.caption(f"You have seat {attended.seat + 1}: {yours}, which nobody else has.")
-    elif attended.taught:
-        st.caption("You teach this class. Press Run to take a seat in it yourself.")
+    else:
+        st.caption(_place(attended))
     st.caption(f":material/lock: {rules(attended.classroom)}")
+
+
+def _place(attended: Attended) -> str:
+    if attended.seat is None:
+        return "You teach this class. Press Run to take a seat in it yourself."
+    definition = attended.classroom.definition
+    seeds = definition.dealt(definition.start(), attended.seat).seed_list()
+    yours = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
+    return f"You have seat {attended.seat + 1}: {yours}, which nobody else has."
 
 
 def rules(classroom: Classroom) -> str:

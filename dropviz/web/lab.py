@@ -28,9 +28,10 @@ def page() -> None:
     """Draw the page for the experiment that the URL names, or for the example."""
     room, wrong_link = classroom.attended()
     experiment, problem = shown_run(named_run())
+    begun = room is not None and classroom.welcome(room, experiment)
     with st.sidebar:
         table, messages, pressed = _left(experiment, room)
-    if pressed:
+    if pressed or begun:
         _run(table, messages, room)
     if room is None:
         tour()
@@ -126,7 +127,8 @@ def _run(table: dict[str, Any], messages: Any, room: Attended | None) -> None:
     try:
         view_id = submit(table, room.classroom.id if room else None)
     except (SpecError, ClassRefusal) as error:
-        messages.error(plain(str(error)), icon=":material/error:")
+        where = messages if room is None else st  # a phone hides what is on the left
+        where.error(plain(str(error)), icon=":material/error:")
         return
     st.session_state["form_run"] = view_id  # the form stays as it is
     st.query_params["run"] = view_id

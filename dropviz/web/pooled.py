@@ -15,10 +15,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dropviz.analysis import decompose
 from dropviz.charts import Subject
 from dropviz.choices import shown
 from dropviz.experiment import ExperimentSpec
 from dropviz.experiment.spec import canonical_json
+from dropviz.headline import headline
 from dropviz.store import Store, UnknownClass
 from dropviz.store.classes import ClassJob
 from dropviz.web.feed import Feed
@@ -102,6 +104,29 @@ class PooledReader(Feed):
             found = [self._group(group, experiments, done) for group, experiments in members.items()]
         return sorted(found, key=lambda one: (one.id != "", -one.students, one.title))
 
+    def comparison(self) -> list[dict[str, Any]]:
+        """A line for each group of the class that has results: settings, students, paired seeds, and its sentence."""
+        groups = self.groups()
+        with self._lock:
+            for group in groups:
+                if group.seats and group.id not in self._lines:
+                    self._lines[group.id] = self._line(group)
+            return [self._lines[group.id] for group in groups if group.seats]
+
+    def _line(self, group: Group) -> dict[str, Any]:
+        spec = self._spec_of(group.id)
+        metric, values = f"test/{spec.data.task.score}", dict[str, dict[int, float]]()
+        for experiment in group.experiments:
+            for arm, found in self.store.finals(experiment).items():
+                values.setdefault(arm, {}).update(found.get(metric, {}))
+        d = decompose(values, metric)
+        return {
+            "settings": group.title,
+            "students": group.students,
+            "paired seeds": d.n,
+            "result": headline(d, spec).text,
+        }
+
     def _group(self, group: str, experiments: Sequence[str], done: Collection[str]) -> Group:
         tables = {one: self._specs[one] for one in experiments}
         arms = [*self._definition.spec.arms, *(arm for table in tables.values() for arm in table["arms"])]
@@ -120,11 +145,13 @@ class PooledReader(Feed):
     @property
     def spec(self) -> ExperimentSpec:
         """What the members of this group ran, with the arms of the class."""
-        table = next((self._specs[one] for one, group in self._groups.items() if group == self.group), None)
-        if table is None or not self.group:
+        return self._spec_of(self.group)
+
+    def _spec_of(self, group: str) -> ExperimentSpec:
+        table = next((self._specs[one] for one, of in self._groups.items() if of == group), None)
+        if table is None or not group:
             return self._definition.start()
-        arms = list(self._definition.spec.arms)
-        return ExperimentSpec.from_table(table | {"arms": arms})
+        return ExperimentSpec.from_table(table | {"arms": list(self._definition.spec.arms)})
 
     def subject(self) -> Subject:
         """What the charts need to know: curves of many, and no picture of one."""
@@ -148,6 +175,7 @@ class PooledReader(Feed):
         self._taken: set[tuple[str, int]] = set()  # (experiment, job)
         self._seen: tuple[Any, ...] = ()
         self._jobs: list[ClassJob] = []
+        self._lines: dict[str, dict[str, Any]] = {}
         self._epoch = secrets.token_hex(4)
         self._bodies = {}
         self._progress = b"{}"
@@ -186,7 +214,7 @@ class PooledReader(Feed):
                 self._take(self._pool, job)
                 self._taken.add(key)
         self._tell(self._pool, mine)
-        self._bodies = {}
+        self._bodies, self._lines = {}, {}
 
     def _read_specs(self, wanted: set[str]) -> None:
         for experiment in self._specs.keys() - wanted:
@@ -212,6 +240,9 @@ class PooledReader(Feed):
         tested = pool.ladder[f"test/{self.spec.data.task.score}"]
         complete = set(self.spec.arms) <= tested.keys()
         self._story = story(self.spec, pool, state="done" if complete else "running", seeds=pool.seeds)
+        if not self._added:
+            waiting = "Results show here as soon as the first of a student's curves is done."
+            self._story["headline"]["parts"] = [{"text": waiting, "strong": False}]
         note = self._story["headline"]["note"]
         self._story["headline"]["note"] = " · ".join([counted(len(seats), "student"), note] if note else [])
         progress = {"message": self._message(mine, len(seats)), "queue_position": 0, "fraction": 0.0}

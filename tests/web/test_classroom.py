@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-import segno
 from streamlit.testing.v1 import AppTest
 
 from dropviz.choices import SpecError
@@ -70,7 +69,7 @@ def test_a_student_sees_the_class_the_seat_and_what_is_locked(
     assert locked.label == ":material/lock: Steps"
     assert locked.help.endswith("Your teacher has locked this: it is the same for the whole class.")
     assert "Preset" not in [menu.label for menu in app.selectbox]
-    assert pressable(app) == {"Run", "Everybody's results", "Leave the class"}
+    assert pressable(app) == {"Run", "Run my seeds", "Everybody's results", "Leave the class"}
     (shown,) = boards(app)
     assert (shown["view"], shown["state"]) == (view_of(code), "open")
     assert store.classes.seat(room.id, me) == 0
@@ -306,4 +305,4 @@ def test_the_qr_code_is_that_of_the_link() -> None:
     link = "http://teacher.example:8501/join/abcd-efgh-jkmn-pqrs"
     assert class_page.qr_code(link) == class_page.qr_code(link)
     assert class_page.qr_code(link) != class_page.qr_code(link + "x")
-    assert segno.make(link, error="m").version >= 4
+    assert class_page.qr_code(link).startswith("data:image/svg+xml")

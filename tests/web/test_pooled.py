@@ -76,7 +76,7 @@ def test_a_class_without_runs_says_so(store: Store, room: Classroom) -> None:
     found = read(store, room)
     assert (found["state"], found["rows"], found["seeds"]) == ("open", [], "nothing yet")
     assert found["progress"]["message"] == "0 students joined · 0 with results here"
-    assert found["headline"]["parts"][0]["text"] == "The first points arrive in a moment."
+    assert found["headline"]["parts"][0]["text"].startswith("Results show here as soon as")
 
 
 def test_the_band_is_over_all_seeds_of_all_members(store: Store, engine, room: Classroom) -> None:
@@ -175,6 +175,20 @@ def test_what_members_changed_makes_a_group_of_its_own(store: Store, engine, roo
     assert changed.spec.p == 0.2
     assert json.loads(changed.read(None))["headline"]["note"].startswith("2 students · 6 paired seeds")
     assert json.loads(reader.read(None))["headline"]["note"].startswith("1 student · 3 paired seeds")
+
+
+def test_groups_are_compared_in_their_own_sentences(store: Store, engine, room: Classroom) -> None:
+    for name, p in (("ada", 0.5), ("bob", 0.2), ("carol", 0.2)):
+        run(store, engine, room, name, f"p={p}")
+    reader = PooledReader(store, view(store, room))
+    as_set, changed = reader.comparison()
+    assert (as_set["settings"], as_set["students"], as_set["paired seeds"]) == ("As the class is set", 1, 3)
+    assert (changed["settings"], changed["students"], changed["paired seeds"]) == ("p = 0.2", 2, 6)
+    for line, group in ((as_set, ""), (changed, reader.groups()[1].id)):
+        parts = read(store, room, group)["headline"]["parts"]
+        assert line["result"] == "".join(part["text"] for part in parts)
+    store.classes.submit(room.id, "dora", room.definition.start().with_settings(["p=0.1"]))
+    assert len(reader.comparison()) == 2  # nothing to say of her yet
 
 
 def test_arms_that_only_some_ran_join_the_pool_and_leave_the_sentence_alone(
