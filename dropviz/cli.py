@@ -1,4 +1,4 @@
-"""The ``dropviz`` command: run an experiment headless, serve the dashboard, list the presets, fetch data.
+"""The ``dropviz`` command: run an experiment headless, serve the dashboard, list the presets, teach a class, fetch data.
 
 Commands import what they need when they run, so that ``dropviz --help`` is there at once.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from dropviz import data_commands
+from dropviz import class_commands, data_commands
 
 if TYPE_CHECKING:
     from dropviz.experiment import ExperimentSpec
@@ -35,6 +35,7 @@ app = typer.Typer(
     add_completion=False,
     help="Take dropout apart while it trains: its explicit regularizer and its implicit gradient noise.",
 )
+app.add_typer(class_commands.app, name="class")
 app.add_typer(data_commands.app, name="data")
 
 
