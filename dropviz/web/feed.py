@@ -48,7 +48,7 @@ class Feed(ABC):
     _bodies: dict[tuple[int, Page | None], bytes]  # of the present revision
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def read(self, cursor: Cursor | None, page: Page | None = None) -> bytes:
         """The payload past a cursor, as JSON, as far as a page draws it.

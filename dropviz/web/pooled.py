@@ -145,7 +145,8 @@ class PooledReader(Feed):
     @property
     def spec(self) -> ExperimentSpec:
         """What the members of this group ran, with the arms of the class."""
-        return self._spec_of(self.group)
+        with self._lock:
+            return self._spec_of(self.group)
 
     def _spec_of(self, group: str) -> ExperimentSpec:
         table = next((self._specs[one] for one, of in self._groups.items() if of == group), None)
