@@ -33,6 +33,7 @@ NAMES = (
     "estimates",
     "first_point",
     "viewers",
+    "classroom",
     "peers",
     "cockpit",
     "playground",

@@ -18,8 +18,8 @@ Key = tuple[str, str, int | None]  # arm, metric, step; of what is read once a s
 class Pool:
     """The rows of all seeds that have come in, an arm's whole curve at once, so that a band has the same seeds at each step.
 
-    Adding a run costs a row's mean for each of its points, however many there are in the pool; memory grows by eight bytes
-    a value.
+    Settling costs a mean for each row of the arms that have got something, however many runs came in; memory grows by eight
+    bytes a value.
 
     Args:
         spec: The experiment that all of them ran.
@@ -51,10 +51,11 @@ class Pool:
         self._values: dict[Key, list[np.ndarray]] = {}
         self._steps: dict[Key, int] = {}
         self._rows: dict[Key, int] = {}
+        self._unsettled: set[str] = set()
         self._changed: list[int] = []  # the revision at which each row last changed
 
     def add(self, arm: str, seeds: Sequence[int], positions: Sequence[int], points: Iterable[Point]) -> None:
-        """Take the curve of an arm.
+        """Take the curve of an arm; its rows follow with ``settle``.
 
         Args:
             arm: Its name.
@@ -73,8 +74,13 @@ class Pool:
             key = (arm, point.name, None if read_once(point.name) else point.step)
             self._values.setdefault(key, []).append(point.values[chosen])
             self._steps[key] = max(point.step, self._steps.get(key, 0))
-        for key in [key for key in self._values if key[0] == arm]:
+        self._unsettled.add(arm)
+
+    def settle(self) -> None:
+        """Work out the rows of the arms that have got something."""
+        for key in [key for key in self._values if key[0] in self._unsettled]:
             self._settle(key)
+        self._unsettled.clear()
 
     def since(self, revision: int) -> list[Row]:
         """The rows that have changed since a revision; each stands for the one of its arm, metric and step."""

@@ -214,6 +214,7 @@ class PooledReader(Feed):
             if key not in self._taken:
                 self._take(self._pool, job)
                 self._taken.add(key)
+        self._pool.settle()
         self._tell(self._pool, mine)
         self._bodies, self._lines = {}, {}
 

@@ -276,6 +276,7 @@ def test_seeds_that_stop_early_leave_a_gap_where_not_all_have_a_value(spec: Expe
             [0],
             [*points, Point(seq=9, step=steps[-1], name="test/accuracy", values=np.array([0.7]))],
         )
+    pool.settle()
     means = {row[2]: row[3] for row in pool.rows if pool.metrics[row[1]] == "validation/accuracy"}
     assert means == {0: 1.0, 10: 1.0, 20: None}
     assert {step: list(values) for step, values in pool.ladder["test/accuracy"]["none"].items()} == {
