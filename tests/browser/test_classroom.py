@@ -43,7 +43,7 @@ def test_two_students_run_and_the_teachers_screen_grows(
         expect(student.get_by_text(f"You have seat {number + 1}: ").first).to_be_visible()
         expect(teacher.get_by_test_id("stMetricValue").first).to_have_text(str(number + 1))
     teacher.get_by_text("Results", exact=True).click()
-    expect(teacher.locator(".dv-headline")).to_contain_text("Results show here as soon as")
+    expect(teacher.locator(".dv-headline")).to_contain_text("Results show here as soon as", timeout=60_000)
     for number, student in enumerate(students):
         expect(student.get_by_role("spinbutton", name="Steps")).to_be_disabled()
         expect(student.get_by_role("slider", name="Drop probability p")).to_be_enabled()
