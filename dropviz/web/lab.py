@@ -7,14 +7,13 @@ from typing import Any
 import streamlit as st
 
 from dropviz.experiment import ExperimentSpec, SpecError, preset, preset_names
-from dropviz.store import Experiment, UnknownExperiment
-from dropviz.web import examples
+from dropviz.store import Experiment
+from dropviz.web import examples, linked
 from dropviz.web.board import board
 from dropviz.web.controls import buttons, submit
 from dropviz.web.estimates import amount, amount_and_time
 from dropviz.web.fork import fork_panel, offer_button
 from dropviz.web.forms import spec_form
-from dropviz.web.live import store
 from dropviz.web.plain import plain
 from dropviz.web.reader import shown_state
 from dropviz.web.shown import example_of, forget, go_to, named_run, shown_run, unknown
@@ -29,6 +28,8 @@ def page() -> None:
     if pressed:
         _run(table, messages)
     tour()
+    if linked.problem():
+        st.error(plain(f"This link's settings are not used. {linked.problem()}"), icon=":material/link_off:")
     if problem:
         unknown(problem)
     elif experiment is not None:
@@ -39,12 +40,12 @@ def page() -> None:
 
 
 def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
-    source, start = _source(experiment)
-    names = preset_names()
+    source, start = linked.source(experiment)
+    names, chosen = preset_names(), linked.form_preset()
     st.selectbox(
         "Preset",
         names,
-        names.index(source.removeprefix("preset:")) if source.startswith("preset:") else None,
+        names.index(chosen) if chosen else None,
         format_func=lambda name: name.replace("-", " ").capitalize(),
         placeholder="As this experiment",
         key=f"preset/{source}",
@@ -54,8 +55,10 @@ def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
     pressed = buttons(experiment)
     messages = st.container()
     table = spec_form(source, start)
+    spec = _spec(table)
+    linked.follow(table, spec, experiment)
     with messages:
-        amount_and_time(_amount(table), _spec(table))
+        amount_and_time(_amount(table), spec)
     if experiment is not None:
         if st.button("Curvature of this run", type="tertiary", key="to_curvature"):
             go_to("3_Curvature.py", experiment.id)
@@ -65,26 +68,9 @@ def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
     return table, messages, pressed
 
 
-def _source(experiment: Experiment | None) -> tuple[str, ExperimentSpec]:
-    """Where the form starts from: what was chosen here last, else the experiment in the URL, else the first preset."""
-    if experiment is not None and st.session_state.get("form_run") != experiment.id:
-        st.session_state["form_run"] = experiment.id
-        st.session_state["form"] = f"run:{experiment.id}"
-    chosen = st.session_state.setdefault("form", f"preset:{preset_names()[0]}")
-    kind, _, name = chosen.partition(":")
-    if kind == "preset":
-        return chosen, preset(name)
-    try:
-        return chosen, store().experiment(name).spec
-    except (UnknownExperiment, SpecError):
-        fallback = f"preset:{preset_names()[0]}"
-        st.session_state["form"] = fallback
-        return fallback, preset(preset_names()[0])
-
-
 def _choose_preset(key: str) -> None:
     if st.session_state.get(key):
-        st.session_state["form"] = f"preset:{st.session_state[key]}"
+        linked.choose_preset(st.session_state[key])
 
 
 def _amount(table: dict[str, Any]) -> str:
@@ -107,13 +93,13 @@ def _run(table: dict[str, Any], messages: Any) -> None:
         messages.error(plain(str(error)), icon=":material/error:")
         return
     st.session_state["form_run"] = view_id  # the form stays as it is
-    st.query_params["run"] = view_id
+    linked.name_in_url({"run": view_id})
     st.rerun()
 
 
 def _example() -> None:
-    kind, _, chosen = st.session_state["form"].partition(":")
-    if kind == "preset" and chosen not in (*examples.example_names(), preset_names()[0]):
+    chosen = linked.form_preset()
+    if chosen and chosen not in (*examples.example_names(), preset_names()[0]):
         st.header(preset(chosen).title())
         st.write(
             "This preset comes without a result. Press **Run**: training starts at once, and you watch it here."
