@@ -131,6 +131,10 @@ def read(run: bytes, numbers: bytes) -> ImportedExperiment:
     """
     file = _run_file(run)
     spec = ExperimentSpec.from_table(file.spec)
+    if "file" in type(spec.data).model_fields and (
+        reason := spec.data.missing()
+    ):  # without it nobody knows what its task is
+        raise SpecError(f"This run is about a file of its owner's, which must be here first. {reason}")
     tensors = _tensors(numbers)
     _check_places(file, spec)
     return ImportedExperiment(
