@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -13,7 +13,7 @@ from dropviz.choices import SpecError
 from dropviz.export import record
 from dropviz.export.events import event_file
 from dropviz.export.files import table_files
-from dropviz.export.series import Series, series_of
+from dropviz.export.series import Series, file_name, series_of
 from dropviz.export.weights import weight_files
 from dropviz.store import Experiment, Store
 from dropviz.store.imports import ImportedExperiment
@@ -32,7 +32,7 @@ def event_members(store: Store, experiment: Experiment) -> Iterator[Member]:
     for one in series_of(store, experiment):
         by_run.setdefault((one.arm, one.seed), []).append(one)
     for (arm, seed), series in by_run.items():
-        name = f"{arm}/seed-{seed}/events.out.tfevents.{wall_time:.0f}.dropviz"
+        name = f"{file_name(arm)}/seed-{seed}/events.out.tfevents.{wall_time:.0f}.dropviz"
         yield name, event_file(series, wall_time)
 
 
@@ -45,9 +45,9 @@ def members(store: Store, experiment: Experiment) -> Iterator[Member]:
     yield from ((f"weights/{name}", content) for name, content in files)
 
 
-def write_zip(path: Path, files: Iterator[Member]) -> None:
+def write_zip(to: Path | IO[bytes], files: Iterable[Member]) -> None:
     """Write members as they come; equal members make equal files."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+    with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for name, content in files:
             entry = zipfile.ZipInfo(name)  # of 1980, whenever it is written
             entry.compress_type = zipfile.ZIP_DEFLATED

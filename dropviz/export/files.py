@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from dropviz import analysis
 from dropviz.export.series import Series, finished_values, series_of
 from dropviz.export.summary import decomposition, summary
 from dropviz.store import Experiment, Store
-from dropviz.store.finals import Finals
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,30 +44,23 @@ def check_writable(folder: Path) -> None:
 def write(store: Store, experiment: Experiment, folder: Path) -> analysis.Decomposition:
     """Write the three files; returns the decomposition that the summary holds."""
     series = series_of(store, experiment)
-    finished = finished_values(experiment, series)
-    contents = (summary_json(store, experiment, finished), parquet(series), spec_json(experiment))
-    for name, content in zip(FILES, contents, strict=True):
+    for name in FILES:
         with whole(folder / name) as temporary:
-            temporary.write_bytes(content)
-    return decomposition(experiment.spec, finished)
+            temporary.write_bytes(TABLES[name](store, experiment, series))
+    return decomposition(experiment.spec, finished_values(experiment, series))
 
 
-def table_files(store: Store, experiment: Experiment) -> Iterator[tuple[str, bytes]]:
-    """Name and content of what people read: spec, summary, and the points twice."""
+def table_files(
+    store: Store, experiment: Experiment, names: Iterable[str] | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """Name and content of what people read, by default of all: spec, summary, and the points twice."""
     series = series_of(store, experiment)
-    yield "spec.json", spec_json(experiment)
-    yield "summary.json", summary_json(store, experiment, finished_values(experiment, series))
-    yield "points.parquet", parquet(series)
-    yield "points.csv", csv(series)
+    yield from ((name, TABLES[name](store, experiment, series)) for name in names or TABLES)
 
 
-def spec_json(experiment: Experiment) -> bytes:
-    """What was run; ``dropviz run spec.json`` runs it again."""
-    return _json(experiment.spec.to_table())
-
-
-def summary_json(store: Store, experiment: Experiment, finished: Finals) -> bytes:
+def summary_json(store: Store, experiment: Experiment, series: Iterable[Series]) -> bytes:
     """What was found."""
+    finished = finished_values(experiment, series)
     return _json(summary(experiment, finished, store.provenance(experiment)))
 
 
@@ -122,6 +114,14 @@ def _table(series: Iterable[Series]) -> pa.Table:
 def _json(table: dict[str, Any]) -> bytes:
     """A table as people read it, with null where there is no such number."""
     return (json.dumps(_finite(table), indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+TABLES: dict[str, Callable[[Store, Experiment, list[Series]], bytes]] = {
+    "spec.json": lambda store, experiment, series: _json(experiment.spec.to_table()),
+    "summary.json": summary_json,
+    "points.parquet": lambda store, experiment, series: parquet(series),
+    "points.csv": lambda store, experiment, series: csv(series),
+}
 
 
 @contextmanager

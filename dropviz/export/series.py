@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -81,3 +82,8 @@ def finished_values(
     done = {job.id for job in experiment.jobs if job.state == "done"}
     finished = {(result.arm, result.seed) for result in experiment.results if result.job_id in done}
     return last_values(one for one in series if (one.arm, one.seed) in finished)
+
+
+def file_name(arm: str) -> str:
+    """An arm as part of a file's name, on any system."""
+    return re.sub(r"[^\w.+@-]", "_", arm)

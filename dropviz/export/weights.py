@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from safetensors.numpy import save
 
+from dropviz.export.series import file_name
 from dropviz.store import Experiment, Result, Store
 
 
@@ -26,7 +27,7 @@ def weight_files(
     for arm in experiment.spec.arms:
         steps = kept_steps(store, experiment, arm)
         for step in steps[-1:] if last_only else steps:
-            yield f"{arm}/step-{step}.safetensors", _stacked(store, experiment, arm, step)
+            yield f"{file_name(arm)}/step-{step}.safetensors", _stacked(store, experiment, arm, step)
 
 
 def _stacked(store: Store, experiment: Experiment, arm: str, step: int) -> bytes:
