@@ -16,13 +16,29 @@ from dropviz.web.fork import fork_panel, offer_button
 from dropviz.web.forms import spec_form
 from dropviz.web.plain import plain
 from dropviz.web.reader import shown_state
+from dropviz.web.sharing import keep, share
 from dropviz.web.shown import example_of, forget, go_to, named_run, shown_run, unknown
 from dropviz.web.tour import tour, tour_button
 
 
 def page() -> None:
-    """Draw the page for the experiment that the URL names, or for the example."""
+    """Draw the page for the experiment that the URL names, or for the example; in somebody's frame the result alone."""
     experiment, problem = shown_run(named_run())
+    if st.context.is_embedded:
+        linked.source(experiment)
+    else:
+        _form(experiment)
+    if problem:
+        unknown(problem)
+    elif experiment is not None:
+        if not st.context.is_embedded:
+            fork_panel(experiment.id, experiment.spec, experiment)
+        board(experiment.id, experiment.spec, shown_state(experiment))
+    else:
+        _example()
+
+
+def _form(experiment: Experiment | None) -> None:
     with st.sidebar:
         table, messages, pressed = _left(experiment)
     if pressed:
@@ -30,13 +46,6 @@ def page() -> None:
     tour()
     if linked.problem():
         st.error(plain(f"This link's settings are not used. {linked.problem()}"), icon=":material/link_off:")
-    if problem:
-        unknown(problem)
-    elif experiment is not None:
-        fork_panel(experiment.id, experiment.spec, experiment)
-        board(experiment.id, experiment.spec, shown_state(experiment))
-    else:
-        _example()
 
 
 def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
@@ -53,10 +62,14 @@ def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
         args=(f"preset/{source}",),
     )
     pressed = buttons(experiment)
+    links = st.container(horizontal=True)
     messages = st.container()
     table = spec_form(source, start)
     spec = _spec(table)
     linked.follow(table, spec, experiment)
+    with links:
+        share(experiment, spec)
+        keep(experiment)
     with messages:
         amount_and_time(_amount(table), spec)
     if experiment is not None:
