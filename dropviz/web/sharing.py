@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -105,9 +104,4 @@ def _kept(experiment: Experiment, name: str) -> dict[str, Any]:
 
 
 def _links(key: str, links: list[dict[str, Any]]) -> None:
-    _component()(key=f"links/{key}", data={"links": links, "base": base()})
-
-
-@cache
-def _component() -> Any:
-    return component("dropviz_links", "links")
+    component("dropviz_links", "links")(key=f"links/{key}", data={"links": links, "base": base()})

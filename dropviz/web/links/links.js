@@ -15,6 +15,8 @@ export default function (component) {
   const section = element("section", "dropviz");
   section.append(root);
   parent.append(section);
+  // A popover lies at the end of the page, far from its button by Tab: whoever has just opened it goes on inside.
+  if (document.activeElement?.closest("[data-testid=stPopover]")) root.querySelector("input, a")?.focus({ preventScroll: true });
 }
 
 function copied(link, base) {
