@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from dropviz.experiment import preset
 from tests.browser.served import Served
+from tests.browser.test_accessibility import grave
 
 RUN = ["data=two-moons", "arms=none,dropout,dropout-8", "seeds=3", "train.steps=60", "model.widths=16"]
 RUN += ["observe.refreshes=2", "observe.statistics=3"]
@@ -166,3 +167,16 @@ def test_an_exported_run_opened_by_somebody_else_is_the_same_run(
     one, two = (json.loads(page.request.get(url.format(run)).text()) for run in (view_id, other))
     assert sorted(one["arrays"]) == sorted(two["arrays"])
     assert sorted(map(json.dumps, one["rows"])) == sorted(map(json.dumps, two["rows"]))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_what_opens(
+    page: Page, served: Served, view_id: str, scheme: Any
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    opened(page, served, view_id)
+    for name in ("Share", "Keep"):
+        expect(popover(page, name).locator(".dv-links")).to_be_visible()
+        page.wait_for_timeout(700)
+        assert grave(page) == set()
+        page.keyboard.press("Escape")
