@@ -171,7 +171,7 @@ def export_(
         typer.Option(
             "--format",
             metavar="A,B,…",
-            help="Of csv, parquet, json, html, tensorboard, safetensors, and zip for all in one.",
+            help="Of csv, parquet, json, html, scripts, tensorboard, safetensors, and zip for all in one.",
         ),
     ] = "zip",
     out: Annotated[Path, typer.Option(help="Where the files go.")] = Path("dropviz-out"),

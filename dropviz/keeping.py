@@ -13,7 +13,7 @@ from dropviz.export.files import whole
 from dropviz.store import Experiment, Store
 from dropviz.web.exports import FORMATS, NO_WEIGHTS, make, stem
 
-FOLDERS = {"tensorboard": "tensorboard", "safetensors": "weights"}
+FOLDERS = {"scripts": "scripts", "tensorboard": "tensorboard", "safetensors": "weights"}
 
 
 def export_run(run: str, formats: Sequence[str], out: Path) -> int:

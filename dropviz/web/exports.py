@@ -26,7 +26,9 @@ from dropviz import __version__
 from dropviz.experiment import SpecError
 from dropviz.export.archive import Member, event_members, members, write_zip
 from dropviz.export.files import table_files
+from dropviz.export.series import file_name
 from dropviz.export.weights import weight_files
+from dropviz.scripts import script_of
 from dropviz.store import Experiment, Store, UnknownExperiment
 from dropviz.web.live import VIEW_ID, store
 
@@ -66,8 +68,22 @@ def _report(store: Store, experiment: Experiment) -> Iterator[Member]:
     yield "report.html", report(store, experiment)
 
 
+def _scripts(store: Store, experiment: Experiment) -> Iterator[Member]:
+    """A script an arm, at the first seed; what cannot be written is said in the file's place."""
+    spec = experiment.spec
+    for arm in spec.arms:
+        try:
+            found = script_of(spec, arm, spec.first_seed)
+        except SpecError as error:
+            yield f"{file_name(arm)}/no-script.txt", f"{error}\n".encode()
+            continue
+        for name, content in {"train.py": found.text.encode(), **found.files}.items():
+            yield f"{file_name(arm)}/{name}", content
+
+
 def _everything(store: Store, experiment: Experiment) -> Iterator[Member]:
     yield from members(store, experiment)
+    yield from ((f"scripts/{name}", content) for name, content in _scripts(store, experiment))
     yield from _report(store, experiment)
 
 
@@ -86,6 +102,7 @@ FORMATS = {
         files=_table("summary.json"),
         media="application/json",
     ),
+    "scripts": Kept(title="PyTorch", note="a script an arm, at the first seed", files=_scripts),
     "tensorboard": Kept(title="TensorBoard", note="event files, a run an arm and seed", files=event_members),
     "safetensors": Kept(title="Weights", note="safetensors, of all kept steps", files=weight_files),
     "zip": Kept(title="Everything", note="one zip, which Open takes back", files=_everything),

@@ -50,6 +50,7 @@ def test_everything_is_one_zip_that_can_be_opened(app: Starlette, view_id: str, 
     assert {"spec.json", "summary.json", "points.csv", "points.parquet", "report.html", "run.json"} <= set(
         names
     )
+    assert {f"scripts/{arm}/train.py" for arm in spec.arms} <= set(names)
     assert any(name.startswith("tensorboard/dropout-8/seed-2/") for name in names)
     assert archive.opened(answer.body).spec == spec
 
