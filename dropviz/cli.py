@@ -164,6 +164,35 @@ def _tell_of_extensions() -> None:
         _complain(problem)
 
 
+@app.command("export")
+def export_(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the link to it.")],
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="A,B,…",
+            help="Of csv, parquet, json, html, scripts, tensorboard, safetensors, and zip for all in one.",
+        ),
+    ] = "zip",
+    out: Annotated[Path, typer.Option(help="Where the files go.")] = Path("dropviz-out"),
+) -> int:
+    """Write a run of this machine's store as files."""
+    from dropviz.keeping import export_run
+
+    return export_run(run, [name.strip() for name in formats.split(",") if name.strip()], out)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE.zip", help="What `dropviz export` or Keep wrote.")],
+) -> int:
+    """Take an exported run into this machine's store."""
+    from dropviz.keeping import import_run
+
+    return import_run(file)
+
+
 def _chosen(path: Path | None, name: str | None) -> ExperimentSpec:
     from dropviz.experiment import load_spec, preset
 

@@ -15,6 +15,7 @@ from dropviz.choices import Choices, SpecError, shown, unknown_name
 from dropviz.datasets import Dataset
 from dropviz.experiment.groups import LanguageChoices, ObserveChoices, SurrogateChoices, TrainChoices
 from dropviz.models import Model
+from dropviz.registry import Registry
 from dropviz.strategies import strategy
 
 EVALUATION_STREAMS = 10  # parallel streams that a text is evaluated in; each begins without a past
@@ -117,7 +118,8 @@ class ExperimentSpec(Choices):
     def with_settings(self, settings: Iterable[str]) -> ExperimentSpec:
         """The spec with ``key=value`` settings applied, such as ``p=0.2`` or ``train.steps=500``.
 
-        Values are read as TOML, and as plain text where that fails (``train.optimizer=adam``).
+        Values are read as TOML, and as plain text where that fails (``train.optimizer=adam``); where a list stands, commas
+        separate (``arms=none,dropout``).
 
         Raises:
             SpecError: A setting has no ``=``, names no known key, or has a value that cannot be run.
@@ -127,11 +129,11 @@ class ExperimentSpec(Choices):
             key, separator, text = setting.partition("=")
             if not separator or not key.strip():
                 raise SpecError(f"{shown(setting)} is not a setting: write key=value, such as p=0.2.")
-            _set(table, key.strip(), _toml_value(text.strip()))
+            _set(table, key.strip(), text)
         return ExperimentSpec.from_table(table)
 
 
-def _set(table: dict[str, Any], key: str, value: Any) -> None:
+def _set(table: dict[str, Any], key: str, text: str) -> None:
     *parents, last = key.split(".")
     for parent in parents:
         if not isinstance(table.get(parent), dict):
@@ -139,11 +141,29 @@ def _set(table: dict[str, Any], key: str, value: Any) -> None:
                 "group of settings", parent, (name for name, v in table.items() if isinstance(v, dict))
             )
         table = table[parent]
+    value = read_setting(text, of_a_list=isinstance(table.get(last), list))
     if last == "name" and table.get("name") != value:
         table.clear()  # another data set or model: the knobs of the former one mean nothing to it
+        table.update(_usual_knobs(parents, value))
     if isinstance(table.get(last), dict) and "name" in table[last] and not isinstance(value, dict):
         value = {"name": value}
     table[last] = value
+
+
+def _usual_knobs(parents: Sequence[str], name: Any) -> dict[str, Any]:
+    """The knobs of another data set or model as they usually stand; none of what there is not, which is said later."""
+    registries: dict[str, Registry[Any]] = {"data": datasets.registry, "model": models.registry}
+    registry = registries.get(".".join(parents))
+    known = registry is not None and isinstance(name, str) and name in registry.members
+    return registry.members[name].from_table({}).to_table() if registry and known else {}
+
+
+def read_setting(text: str, *, of_a_list: bool) -> Any:
+    """The value that a setting's text means; one that is no list, of a list, is that list's entries between commas."""
+    value = _toml_value(text.strip())
+    if not of_a_list or isinstance(value, list):
+        return value
+    return [_toml_value(part.strip()) for part in text.split(",") if part.strip()]
 
 
 def _toml_value(text: str) -> Any:

@@ -33,10 +33,10 @@ def append(
         return wants
     last = last_seq(connection, job_id)
     new = [record for record in records if record.seq > last]
-    scalars = [_point_row(job_id, record) for record in new if isinstance(record, Point)]
+    scalars = [point_row(job_id, record) for record in new if isinstance(record, Point)]
     if scalars:
         connection.execute(insert(points), scalars)
-    pictures = [_array_row(job_id, record) for record in new if isinstance(record, SnapshotRow)]
+    pictures = [array_row(job_id, record) for record in new if isinstance(record, SnapshotRow)]
     if pictures:
         connection.execute(insert(arrays), pictures)
     values: dict[str, object] = {"heartbeat_at": now, "revision": jobs.c.revision + 1}
@@ -122,12 +122,14 @@ def newest_array(
     return SnapshotRow(seq=row.seq, step=row.step, name=row.name, array=array)
 
 
-def _point_row(job_id: int, point: Point) -> dict[str, object]:
+def point_row(job_id: int, point: Point) -> dict[str, object]:
+    """A point as the table has it."""
     values = np.ascontiguousarray(point.values, dtype="<f8").tobytes()
     return {"job_id": job_id, "seq": point.seq, "step": point.step, "name": point.name, "values": values}
 
 
-def _array_row(job_id: int, snapshot: SnapshotRow) -> dict[str, object]:
+def array_row(job_id: int, snapshot: SnapshotRow) -> dict[str, object]:
+    """An array as the table has it."""
     array = np.ascontiguousarray(snapshot.array)
     row = {"job_id": job_id, "seq": snapshot.seq, "step": snapshot.step, "name": snapshot.name}
     return row | {"dtype": array.dtype.str, "shape": json.dumps(array.shape), "data": array.tobytes()}

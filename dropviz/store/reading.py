@@ -22,6 +22,7 @@ from dropviz.store.records import (
     Result,
     UnknownExperiment,
     Worker,
+    identity,
 )
 from dropviz.store.schema import (
     experiment_jobs,
@@ -155,6 +156,12 @@ def queue_position(connection: Connection, view_id: str, now: float) -> int:
         return 0
     order = fairest_queued(connection, now)
     return next((place for place, job in enumerate(order) if job in mine), 0)
+
+
+def identity_of(connection: Connection, job_id: int) -> str:
+    """What a job's weights are kept under (see ``records.identity``)."""
+    row = connection.execute(select(jobs.c.spec, jobs.c.arm, jobs.c.seeds).where(jobs.c.id == job_id)).one()
+    return identity(row.spec, row.arm, tuple(json.loads(row.seeds)))
 
 
 def live_jobs(connection: Connection) -> list[Job]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from dropviz import settings
 from dropviz.duration import cost_key
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import jobs, leases, measuring, points, reading, submission
+from dropviz.store import imports, jobs, leases, measuring, points, reading, submission
 from dropviz.store.classes import Classes
 from dropviz.store.database import Database
 from dropviz.store.finals import Finals, LastValues
+from dropviz.store.imports import ImportedExperiment
 from dropviz.store.records import (
     Action,
     Claim,
@@ -78,6 +82,18 @@ class Store:
         request = submission.prepare(spec, owner, origin, class_id, fresh=fresh)
         with self.database.write() as connection:
             return submission.submit(connection, request, time.time())
+
+    def keep_import(self, imported: ImportedExperiment, *, owner: str = "") -> str:
+        """Keep an experiment that was computed elsewhere and return its view id; its results are nobody else's."""
+        with self.database.write() as connection:
+            return imports.keep(connection, imported, owner, time.time())
+
+    def provenance(self, experiment: Experiment) -> dict[str, str]:
+        """What computed an imported experiment, and when; empty of any other one."""
+        if experiment.origin != "import":
+            return {}
+        found = self.snapshot(min(job.id for job in experiment.jobs), imports.PROVENANCE)
+        return json.loads(found.array.tobytes()) if found else {}
 
     def experiment(self, view_id: str) -> Experiment:
         """An experiment with its jobs and results.
@@ -184,6 +200,22 @@ class Store:
         """Every job that runs, waits or is paused, the running ones first."""
         with self.database.read() as connection:
             return reading.live_jobs(connection)
+
+    def kept_steps(self, job_id: int) -> list[int]:
+        """The steps at which a job's own weights are there, in order; those of another version of the program are not."""
+        with self.database.read() as connection:
+            of = reading.identity_of(connection, job_id)
+        return [step for step in self.weights.steps(job_id) if self.weights.has(job_id, step, of)]
+
+    def kept_weights(self, job_id: int, step: int) -> dict[str, np.ndarray]:
+        """The stacked parameters (S, …) that a job had at a step, by name.
+
+        Raises:
+            ValueError: They are not there, or another version of the program kept them.
+        """
+        with self.database.read() as connection:
+            of = reading.identity_of(connection, job_id)
+        return self.weights.read(job_id, step, of)
 
     # Jobs that measure
 

@@ -50,23 +50,11 @@ def board(
     Returns:
         What somebody just asked for, if anything.
     """
-    subject = subject or Subject.of(spec)
-    data = {
+    data = contents(spec, page, subject) | {
         "view": view_id,
         "state": state,
         "heard": st.session_state.get("heard", 0),
         "measured": measured,
-        "page": page,
-        "heading": heading(spec, page),
-        "notice": notice(subject, page),
-        "charts": skeletons(subject, page),
-        "samples": samples_card(subject) if page == "lab" else None,
-        "steps": subject.steps,
-        "refreshes": subject.refreshes,
-        "arm": "dropout" if "dropout" in subject.arms else subject.arms[0],
-        "band": subject.band,
-        "styles": styles(subject.arms),
-        "templates": {"light": template("light"), "dark": template("dark")},
         "base": base(),
         "plotly": plotly_js.address(),
     }
@@ -78,6 +66,24 @@ def board(
     if not (known and isinstance(asked.get("step"), int)):
         return None
     return Asked(what=asked["what"], arm=asked["arm"], step=asked["step"])
+
+
+def contents(spec: ExperimentSpec, page: Page, subject: Subject | None = None) -> dict[str, Any]:
+    """What a board shows of an experiment on a page, whatever its state is."""
+    subject = subject or Subject.of(spec)
+    return {
+        "page": page,
+        "heading": heading(spec, page),
+        "notice": notice(subject, page),
+        "charts": skeletons(subject, page),
+        "samples": samples_card(subject) if page == "lab" else None,
+        "steps": subject.steps,
+        "refreshes": subject.refreshes,
+        "arm": "dropout" if "dropout" in subject.arms else subject.arms[0],
+        "band": subject.band,
+        "styles": styles(subject.arms),
+        "templates": {"light": template("light"), "dark": template("dark")},
+    }
 
 
 def heading(spec: ExperimentSpec, page: Page) -> dict[str, str]:

@@ -47,9 +47,9 @@ class Attended:
         definition = self.classroom.definition
         return Keys(f"class:{self.code}:{source}", definition.locked)
 
-    def start(self, source: str, spec: ExperimentSpec) -> ExperimentSpec:
+    def start(self, spec: ExperimentSpec | None) -> ExperimentSpec:
         """What the form shows at first: the class's experiment, or of a run what its owner had changed."""
-        return self.classroom.definition.start(spec if source.startswith("run:") else None)
+        return self.classroom.definition.start(spec)
 
 
 def attended(*, join: bool = True) -> tuple[Attended | None, str]:

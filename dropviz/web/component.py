@@ -15,13 +15,18 @@ def component(name: str, folder: str) -> Any:
 
     Registered once a process, as Streamlit keeps one definition a name.
     """
-    files = [file for part in ("parts", folder) for file in _files(part)]
     return st.components.v2.component(
         name,
-        css="\n".join(file.read_text("utf-8") for file in files if file.name.endswith(".css")),
-        js="\n".join(file.read_text("utf-8") for file in files if file.name.endswith(".js")),
+        css=source(folder, ".css"),
+        js=source(folder, ".js"),
         isolate_styles=False,  # plotly's layout needs the page's own tree
     )
+
+
+def source(folder: str, ending: str) -> str:
+    """The text of a component's files with this ending, the shared parts in front."""
+    files = [file for part in ("parts", folder) for file in _files(part)]
+    return "\n".join(file.read_text("utf-8") for file in files if file.name.endswith(ending))
 
 
 def base() -> str:

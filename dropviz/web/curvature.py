@@ -12,6 +12,7 @@ from dropviz.web.board import Asked, board
 from dropviz.web.fork import fork_panel, offer
 from dropviz.web.reader import shown_state
 from dropviz.web.refreshes import finished_refreshes, nearest_refresh
+from dropviz.web.sharing import keep, share
 from dropviz.web.shown import example_of, go_to, named_run, shown_run, unknown
 
 
@@ -22,8 +23,13 @@ def page() -> None:
         unknown(problem)
     elif experiment is not None:
         _measured(experiment)
-        if st.button("This run in the Lab", type="tertiary", key="to_lab"):
-            go_to("0_Lab.py", experiment.id)
+        if st.context.is_embedded:
+            return
+        with st.container(horizontal=True):
+            if st.button("This run in the Lab", type="tertiary", key="to_lab"):
+                go_to("0_Lab.py", experiment.id)
+            share(experiment, experiment.spec, "curvature")
+            keep(experiment)
     else:
         _example()
 

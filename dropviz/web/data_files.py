@@ -14,7 +14,7 @@ from dropviz.experiment import SpecError
 from dropviz.web.plain import plain
 from dropviz.web.visitor import visitor
 
-LARGEST = 5  # MB of an upload; the server's own limit is the same
+LARGEST = 5  # MB of an upload
 ENDINGS: dict[uploads.Kind, list[str]] = {"csv": ["csv", "tsv", "txt"], "text": ["txt", "md", "text"]}
 
 

@@ -12,7 +12,7 @@ from dropviz.web.controls import submit
 from dropviz.web.estimates import amount, amount_and_time
 from dropviz.web.examples import PREFIX
 from dropviz.web.plain import plain
-from dropviz.web.shown import forget
+from dropviz.web.shown import forget, name_in_url
 
 GOES_ON = "explicit+implicit"  # dropout's formulas: what most forks are for
 
@@ -129,4 +129,4 @@ def _open(view_id: str) -> None:
     if view_id.startswith(PREFIX):
         forget()
     else:
-        st.query_params["run"] = view_id
+        name_in_url({"run": view_id})

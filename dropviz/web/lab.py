@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 
 from dropviz.experiment import ExperimentSpec, SpecError, preset, preset_names
-from dropviz.store import ClassRefusal, Experiment, UnknownExperiment
-from dropviz.web import classroom, examples
+from dropviz.store import ClassRefusal, Experiment
+from dropviz.web import classroom, examples, linked
 from dropviz.web.board import board
 from dropviz.web.classroom import Attended
 from dropviz.web.controls import buttons, submit
@@ -16,25 +16,24 @@ from dropviz.web.estimates import amount, amount_and_time
 from dropviz.web.fork import fork_panel, offer_button
 from dropviz.web.forms import spec_form
 from dropviz.web.knobs import Keys
-from dropviz.web.live import store
 from dropviz.web.plain import plain
 from dropviz.web.reader import shown_state
+from dropviz.web.sharing import keep, share
 from dropviz.web.shown import example_of, forget, go_to, named_run, shown_run, unknown
 from dropviz.web.teach import teach_button
 from dropviz.web.tour import tour, tour_button
 
 
 def page() -> None:
-    """Draw the page for the experiment that the URL names, or for the example."""
+    """Draw the page for the experiment that the URL names, or for the example; in somebody's frame the result alone."""
     room, wrong_link = classroom.attended()
     experiment, problem = shown_run(named_run())
-    begun = room is not None and classroom.welcome(room, experiment)
-    with st.sidebar:
-        table, messages, pressed = _left(experiment, room)
-    if pressed or begun:
-        _run(table, messages, room)
-    if room is None:
-        tour()
+    if st.context.is_embedded:
+        linked.source(experiment)
+    elif room is None:
+        _form(experiment)
+    else:
+        _class_form(experiment, room)
     if wrong_link:
         classroom.unknown_class(wrong_link)
     elif problem:
@@ -42,30 +41,39 @@ def page() -> None:
     elif room is not None:
         classroom.results(room, experiment)
     elif experiment is not None:
-        fork_panel(experiment.id, experiment.spec, experiment)
+        if not st.context.is_embedded:
+            fork_panel(experiment.id, experiment.spec, experiment)
         board(experiment.id, experiment.spec, shown_state(experiment))
     else:
         _example()
 
 
-def _left(experiment: Experiment | None, room: Attended | None) -> tuple[dict[str, Any], Any, bool]:
-    source, start = _source(experiment)
-    if room is None:
-        _preset_menu(source)
-    else:
-        classroom.banner(room)
-    pressed = buttons(experiment, can_run=not (room and room.over))
+def _form(experiment: Experiment | None) -> None:
+    with st.sidebar:
+        table, messages, pressed = _left(experiment)
+    if pressed:
+        _run(table, messages)
+    tour()
+    if linked.problem():
+        st.error(plain(f"This link's settings are not used. {linked.problem()}"), icon=":material/link_off:")
+
+
+def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
+    source, start = linked.source(experiment)
+    _preset_menu(source)
+    pressed = buttons(experiment)
+    links = st.container(horizontal=True)
     messages = st.container()
-    table = (
-        spec_form(room.keys(source), room.start(source, start)) if room else spec_form(Keys(source), start)
-    )
+    table = spec_form(Keys(source), start)
+    spec = _spec(table)
+    linked.follow(table, spec, experiment)
+    with links:
+        share(experiment, spec)
+        keep(experiment)
     with messages:
-        amount_and_time(_amount(table), _spec(table))
+        amount_and_time(_amount(table), spec)
     if experiment is not None and st.button("Curvature of this run", type="tertiary", key="to_curvature"):
         go_to("3_Curvature.py", experiment.id)
-    if room is not None:
-        classroom.leave_or_look(room, experiment)
-        return table, messages, pressed
     teach_button(table)
     if experiment is not None:
         offer_button(experiment)
@@ -74,12 +82,35 @@ def _left(experiment: Experiment | None, room: Attended | None) -> tuple[dict[st
     return table, messages, pressed
 
 
+def _class_form(experiment: Experiment | None, room: Attended) -> None:
+    begun = classroom.welcome(room, experiment)
+    with st.sidebar:
+        table, pressed = _left_in_class(experiment, room)
+    if pressed or begun:
+        _run(table, st, room)  # a phone hides what is on the left
+
+
+def _left_in_class(experiment: Experiment | None, room: Attended) -> tuple[dict[str, Any], bool]:
+    """Of the same form what the class leaves open; the URL is about the class, not about settings."""
+    source = "class" if experiment is None else f"run:{experiment.id}"
+    classroom.banner(room)
+    pressed = buttons(experiment, can_run=not room.over)
+    messages = st.container()
+    table = spec_form(room.keys(source), room.start(None if experiment is None else experiment.spec))
+    with messages:
+        amount_and_time(_amount(table), _spec(table))
+    if experiment is not None and st.button("Curvature of this run", type="tertiary", key="to_curvature"):
+        go_to("3_Curvature.py", experiment.id)
+    classroom.leave_or_look(room, experiment)
+    return table, pressed
+
+
 def _preset_menu(source: str) -> None:
-    names = preset_names()
+    names, chosen = preset_names(), linked.form_preset()
     st.selectbox(
         "Preset",
         names,
-        names.index(source.removeprefix("preset:")) if source.startswith("preset:") else None,
+        names.index(chosen) if chosen else None,
         format_func=lambda name: name.replace("-", " ").capitalize(),
         placeholder="As this experiment",
         key=f"preset/{source}",
@@ -88,26 +119,9 @@ def _preset_menu(source: str) -> None:
     )
 
 
-def _source(experiment: Experiment | None) -> tuple[str, ExperimentSpec]:
-    """Where the form starts from: what was chosen here last, else the experiment in the URL, else the first preset."""
-    if experiment is not None and st.session_state.get("form_run") != experiment.id:
-        st.session_state["form_run"] = experiment.id
-        st.session_state["form"] = f"run:{experiment.id}"
-    chosen = st.session_state.setdefault("form", f"preset:{preset_names()[0]}")
-    kind, _, name = chosen.partition(":")
-    if kind == "preset":
-        return chosen, preset(name)
-    try:
-        return chosen, store().experiment(name).spec
-    except (UnknownExperiment, SpecError):
-        fallback = f"preset:{preset_names()[0]}"
-        st.session_state["form"] = fallback
-        return fallback, preset(preset_names()[0])
-
-
 def _choose_preset(key: str) -> None:
     if st.session_state.get(key):
-        st.session_state["form"] = f"preset:{st.session_state[key]}"
+        linked.choose_preset(st.session_state[key])
 
 
 def _amount(table: dict[str, Any]) -> str:
@@ -123,21 +137,20 @@ def _spec(table: dict[str, Any]) -> ExperimentSpec | None:
         return None
 
 
-def _run(table: dict[str, Any], messages: Any, room: Attended | None) -> None:
+def _run(table: dict[str, Any], messages: Any, room: Attended | None = None) -> None:
     try:
         view_id = submit(table, room.classroom.id if room else None)
     except (SpecError, ClassRefusal) as error:
-        where = messages if room is None else st  # a phone hides what is on the left
-        where.error(plain(str(error)), icon=":material/error:")
+        messages.error(plain(str(error)), icon=":material/error:")
         return
     st.session_state["form_run"] = view_id  # the form stays as it is
-    st.query_params["run"] = view_id
+    linked.name_in_url({"run": view_id})
     st.rerun()
 
 
 def _example() -> None:
-    kind, _, chosen = st.session_state["form"].partition(":")
-    if kind == "preset" and chosen not in (*examples.example_names(), preset_names()[0]):
+    chosen = linked.form_preset()
+    if chosen and chosen not in (*examples.example_names(), preset_names()[0]):
         st.header(preset(chosen).title())
         st.write(
             "This preset comes without a result. Press **Run**: training starts at once, and you watch it here."

@@ -22,7 +22,9 @@ def main() -> None:
     pages = [_page(file) for file in sorted(PAGES.glob("[0-9]*.py"))]
     # Streamlit serves its default page at / only, so that one is a door to the Lab, and /lab is a link to keep.
     door = st.Page(lambda: st.switch_page(pages[0]), title="DropViz", default=True, visibility="hidden")
-    page = st.navigation([door, *pages], position="top")
+    page = st.navigation([door, *pages], position="hidden" if st.context.is_embedded else "top")
+    st.session_state["arrived"] = st.session_state.get("page") != page.url_path
+    st.session_state["page"] = page.url_path
     title = "DropViz" if page is door else f"{page.title} · DropViz"
     st.set_page_config(
         page_title=title, page_icon=str(ICON), layout="wide", initial_sidebar_state=SIDEBAR_WIDTH

@@ -72,6 +72,8 @@ def message(experiment: Experiment) -> str:
     if experiment.state == "stopped":
         return "Stopped. What was computed is kept. Run takes over the arms that are done and starts the others again."
     share = statistics_share(jobs)
+    if experiment.origin == "import":
+        return "Imported: computed elsewhere, shown as it was. Run computes it anew here."
     if experiment.state == "done":
         took = f" Statistics took {share} of the time." if share else ""
         return "Done: taken from cache." if all(job.cached for job in jobs) else f"Done.{took}"

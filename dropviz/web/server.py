@@ -17,17 +17,18 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from dropviz.engine import start_engine_if_none
-from dropviz.web import live, plotly_js
+from dropviz.web import exports, live, plotly_js
 from dropviz.web.visitor import VisitorCookie
 
 logger = logging.getLogger(__name__)
 
 
 def routes() -> list[Route]:
-    """The live data and the charts' library; Streamlit has a health check of its own at /_stcore/health."""
+    """The live data, files to keep and the charts' library; Streamlit has a health check of its own at /_stcore/health."""
     return [
         live.route,
         live.array_route,
+        exports.route,
         plotly_js.route,
         Route("/join/{code}", _to_the_class),
         Route("/", _to_the_lab),

@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import streamlit as st
 
 from dropviz.experiment import SpecError, preset_names
+from dropviz.experiment.links import own
 from dropviz.store import Experiment, UnknownExperiment
 from dropviz.web import examples
 from dropviz.web.live import store
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
+SETTLED_SECONDS = 2.0
+
+
+def arrived() -> bool:
+    """Whether another page was open in this session when the script ran last; ``main`` says so."""
+    return st.session_state.get("arrived", False)
 
 
 def named_run() -> str | None:
-    """The run in the URL; coming back from another page, the last one of this session."""
+    """The run in the URL; coming from another page without anything in it, the last one of this session."""
     named = st.query_params.get("run")
-    if named:
-        st.session_state["last_run"] = named
-        return named
-    last = st.session_state.get("last_run")
-    if last:
-        st.query_params["run"] = last
-    return last
+    back = arrived() and not own(st.query_params.to_dict())
+    if not named and (back or named_lately()):
+        named = st.session_state.get("last_run")
+        if named:
+            st.query_params["run"] = named
+    st.session_state["last_run"] = named
+    return named
+
+
+def name_in_url(query: dict[str, str]) -> None:
+    """Put a run or settings into the URL in place of others; what else is in it stays."""
+    there = st.query_params.to_dict()
+    gone = {"run", *own(there)}
+    st.query_params.from_dict({key: text for key, text in there.items() if key not in gone} | query)
+    st.session_state["named_at"] = time.monotonic()
+    st.session_state["last_run"] = query.get("run")
+
+
+def named_lately() -> bool:
+    """Whether that was a moment ago, so that what a browser says of its URL may still be what was there before."""
+    return time.monotonic() - st.session_state.get("named_at", float("-inf")) < SETTLED_SECONDS
 
 
 def shown_run(view_id: str | None) -> tuple[Experiment | None, str]:
@@ -39,9 +61,13 @@ def shown_run(view_id: str | None) -> tuple[Experiment | None, str]:
 def example_of(form: str) -> str | None:
     """The name of the carried result to show beside a form: its preset's, else the first; None where there is none."""
     names = examples.example_names()
-    kind, _, chosen = form.partition(":")
-    wanted = chosen if kind == "preset" else preset_names()[0]
+    wanted = preset_of(form) or preset_names()[0]
     return wanted if wanted in names else next(iter(names), None)
+
+
+def preset_of(form: str) -> str | None:
+    """The preset that a form started from, by where it started (see ``linked.source``); None of an experiment's."""
+    return None if form.startswith("run:") else form.rpartition(":")[2] or None
 
 
 def unknown(problem: str) -> None:
@@ -54,6 +80,7 @@ def unknown(problem: str) -> None:
 def forget() -> None:
     """Show no run of anybody's any more."""
     st.session_state.pop("last_run", None)
+    st.session_state["linked"] = {}  # the URL is about to be about the form again
     st.query_params.pop("run", None)
 
 

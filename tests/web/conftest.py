@@ -200,7 +200,12 @@ def get() -> Callable[..., Answer]:
         scope |= {"scheme": scheme, "headers": pairs, "http_version": "1.1", "root_path": ""}
         sent: list[Any] = []
 
+        asked: list[bool] = []
+
         async def receive() -> dict[str, Any]:
+            if asked:
+                await anyio.sleep_forever()  # the client stays
+            asked.append(True)
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message: Any) -> None:

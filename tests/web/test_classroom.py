@@ -80,7 +80,7 @@ def test_run_in_a_class_takes_the_seeds_of_the_seat_and_shows_the_own_run(
 ) -> None:
     store.classes.join(room.id, "somebody who came first")
     app = in_class(visit, code)
-    app.slider(key=f"class:{code}:preset:noisy-digits/p").set_value(0.2)
+    app.slider(key=f"class:{code}:class/p").set_value(0.2)
     app.button(key="run").click().run()
     assert not app.exception
     found = store.experiment(run_in_url(app))

@@ -45,6 +45,7 @@ def test_the_curvature_page_shows_the_run_of_the_url_and_remembers_it(
     assert (shown["notice"], shown["refreshes"]) == ("", 4)
     assert pressable(app) == {"This run in the Lab"}
     del app.query_params["run"]
+    app.session_state["arrived"] = True  # as ``main`` finds
     app.run()
     assert run_in_url(app) == view_id
 

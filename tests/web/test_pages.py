@@ -256,6 +256,7 @@ def test_coming_back_from_another_page_the_run_is_still_there(visit, boards, sto
     view_id = store.submit(spec)
     app = visit("0_Lab", run=view_id)
     del app.query_params["run"]
+    app.session_state["arrived"] = True  # as ``main`` finds
     app.run()
     assert run_in_url(app) == view_id
     assert boards(app)[0]["view"] == view_id
