@@ -30,6 +30,7 @@ from dropviz.store.records import (
     SnapshotRow,
     Worker,
 )
+from dropviz.store.sweeps import Sweeps
 from dropviz.store.weights import Weights
 
 
@@ -40,6 +41,7 @@ class Store:
         self.database = database
         self.weights = Weights(database.path.with_suffix(".weights"))
         self.classes = Classes(database)
+        self.sweeps = Sweeps(database)
         self._last_values = LastValues()
 
     @classmethod
@@ -127,7 +129,7 @@ class Store:
             jobs.request(connection, view_id, action, time.time())
 
     def experiments(self, owner: str | None = None, limit: int = 50) -> list[ExperimentSummary]:
-        """The newest experiments, of one owner or of all."""
+        """The newest experiments, of one owner or of all; of sweeps see ``sweeps``."""
         with self.database.read() as connection:
             return reading.summaries(connection, owner, limit, time.time())
 
