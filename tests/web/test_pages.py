@@ -131,6 +131,7 @@ def test_the_lab_shows_a_run_in_every_state(
         "Run",
         "Curvature of this run",
         "Fork from here",
+        "Vary a knob of this run",
         "Back to the example",
     }
 
