@@ -143,8 +143,8 @@ def write(store: Store, experiment: Experiment, folder: Path) -> analysis.Decomp
     """Write the three files; returns the decomposition that the summary holds."""
     series = series_of(store, experiment)
     finished = finished_values(experiment, series)
-    _write_json(folder / "summary.json", summary(experiment, finished))
-    _write_json(folder / "spec.json", experiment.spec.to_table())
+    write_json(folder / "summary.json", summary(experiment, finished))
+    write_json(folder / "spec.json", experiment.spec.to_table())
     _write_points(folder / "points.parquet", series)
     return decomposition(experiment.spec, finished)
 
@@ -167,18 +167,19 @@ def _write_points(path: Path, series: Iterable[Series]) -> None:
     }
     columns = list(zip(*rows, strict=True)) or [()] * len(types)
     arrays = [pa.array(column, type=kind) for column, kind in zip(columns, types.values(), strict=True)]
-    with _whole(path) as temporary:
+    with whole(path) as temporary:
         parquet.write_table(pa.table(dict(zip(types, arrays, strict=True))), temporary)
 
 
-def _write_json(path: Path, table: dict[str, Any]) -> None:
+def write_json(path: Path, table: dict[str, Any]) -> None:
+    """Write a table, with null for what is not finite; a former file stays until all is written."""
     text = json.dumps(_finite(table), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    with _whole(path) as temporary:
+    with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def whole(path: Path) -> Iterator[Path]:
     """A place to write to that becomes ``path`` when all is written: what was there before stays until then."""
     temporary = path.with_suffix(f"{path.suffix}.tmp")
     try:
