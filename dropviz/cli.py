@@ -138,6 +138,7 @@ def sweep(
     """Run an experiment over one or two knobs; write sweep.json, cells.parquet and values.parquet. What is computed is kept."""
     from dropviz.sweep_command import asked_sweep, estimate_sweep, run_sweep
 
+    _tell_of_extensions()
     asked = asked_sweep(base, list(vary or []), question, _changes(settings, arms, seeds))
     return estimate_sweep(asked) if estimate else run_sweep(asked, out)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Self
 
@@ -158,14 +158,18 @@ class Store:
         with self.database.read() as connection:
             return reading.result_key(connection, job_id)
 
-    def finals(self, view_id: str) -> Finals:
+    def finals(self, view_id: str, metrics: Set[str] | None = None) -> Finals:
         """Arm → metric → seed → the last value, of the results whose jobs are done; for less than all points would cost.
+
+        Args:
+            view_id: The experiment.
+            metrics: Those that are wanted; all by default.
 
         Raises:
             UnknownExperiment: No experiment has this id.
         """
         with self.database.read() as connection:
-            return self._last_values.of_experiment(connection, view_id)
+            return self._last_values.of_experiment(connection, view_id, metrics)
 
     def queue_position(self, view_id: str) -> int:
         """How many jobs come before this experiment's first one; 0 when it runs or is next."""

@@ -174,10 +174,7 @@ class SweepReader:
         """The last values that measures read; kept, so that another measure costs no reading."""
         kept = self._finals.get(position)
         if kept is None or kept[0] != known:
-            found = {
-                arm: {name: seeds for name, seeds in metrics.items() if name in self._metrics}
-                for arm, metrics in self.store.finals(known[0]).items()
-            }
+            found = self.store.finals(known[0], self._metrics)
             kept = self._finals[position] = (known, found)
         return kept[1]
 
