@@ -34,6 +34,7 @@ NAMES = (
     "first_point",
     "viewers",
     "classroom",
+    "what_if",
     "peers",
     "cockpit",
     "playground",

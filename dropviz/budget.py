@@ -1,4 +1,4 @@
-"""What one experiment may ask of this installation: decides whether it runs, never its numbers."""
+"""What one experiment, or a sweep of them, may ask of this installation: decides whether it runs, never its numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dropviz.strategies import strategy
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What one experiment may ask of this installation."""
+    """What one experiment may ask of this installation; the last two are of a sweep."""
 
     steps: int = 100_000
     seeds: int = 256
@@ -22,6 +22,8 @@ class Budget:
     activations: int = 50_000_000
     seed_steps: int = 20_000_000
     passes: int = 2_000
+    cells: int = 400
+    sweep_seed_steps: int = 100_000_000
 
     @classmethod
     def from_environment(cls) -> Budget:
@@ -61,6 +63,11 @@ def activations(spec: ExperimentSpec, arm: str) -> int:
     shapes, dropped = model.shapes(task), model.dropped_parameters()
     weights = sum(prod(shapes[dropped[site]]) for site in model.sites() if site in dropped)
     return max(1, replicas) * held + 3 * replicas * weights
+
+
+def seed_steps(spec: ExperimentSpec) -> int:
+    """Steps × seeds × masks over all arms."""
+    return spec.train.steps * spec.seeds * sum(max(1, strategy(arm).replicas) for arm in spec.arms)
 
 
 def exact_passes(spec: ExperimentSpec) -> int:
@@ -131,7 +138,7 @@ def check_budget(spec: ExperimentSpec, budget: Budget | None = None) -> None:
         ),
         (
             "train.steps, seeds or arms",
-            spec.train.steps * spec.seeds * sum(max(1, strategy(arm).replicas) for arm in spec.arms),
+            seed_steps(spec),
             budget.seed_steps,
             "steps × seeds × masks over all arms",
         ),

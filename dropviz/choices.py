@@ -7,10 +7,13 @@ line and the validation all read that one declaration. Nothing here knows what t
 from __future__ import annotations
 
 import difflib
+import types
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal, Union, get_args, get_origin
 
+import annotated_types
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 
@@ -59,6 +62,31 @@ def explain(error: ValidationError, cls: type[BaseModel]) -> str:
     if first["type"] == "missing":
         return f"{where} is missing: add it."
     return f"{where} = {shown(first['input'])} is not possible: {_rule(first)}."
+
+
+def choices_of(annotation: Any) -> list[Any]:
+    """The choices of a ``Literal``, else nothing."""
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [choice for part in get_args(annotation) for choice in choices_of(part)]
+    return []
+
+
+def bounds_of(field: FieldInfo) -> tuple[float | None, float | None]:
+    """The smallest and the largest value; the server checks open bounds again."""
+    low: Any = None
+    high: Any = None
+    for rule in field.metadata:
+        if isinstance(rule, annotated_types.Ge):
+            low = rule.ge
+        elif isinstance(rule, annotated_types.Gt):
+            low = rule.gt
+        elif isinstance(rule, annotated_types.Le):
+            high = rule.le
+        elif isinstance(rule, annotated_types.Lt):
+            high = rule.lt
+    return low, high
 
 
 def _rule(details: ErrorDetails) -> str:

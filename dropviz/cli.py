@@ -76,10 +76,7 @@ def run(
 
     _tell_of_extensions()
     chosen = _chosen(spec, preset)
-    changes = list(settings or [])
-    changes += [f"arms={[arm.strip() for arm in arms.split(',')]}"] if arms is not None else []
-    changes += [f"seeds={seeds}"] if seeds is not None else []
-    chosen = chosen.with_settings(changes)
+    chosen = chosen.with_settings(_changes(settings, arms, seeds))
     check_data(chosen)
     check_budget(chosen)
     return estimate_experiment(chosen) if estimate else run_experiment(chosen, out, fresh=fresh)
@@ -113,6 +110,37 @@ def script(
         (out / name).write_bytes(content)
     typer.echo(f"Written to {out}: {', '.join(['train.py', *found.files])}", err=True)
     return 0
+
+
+@app.command()
+def sweep(
+    base: Annotated[
+        str | None, typer.Argument(metavar="[PRESET]", help="A preset, a SPEC.toml or a run's spec.json.")
+    ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KNOB=VALUES",
+            help="One or two knobs: p=0.1,0.3,0.5 or width=8:128:5:log (from:to:count, by a constant factor).",
+        ),
+    ] = None,
+    question: Annotated[
+        str | None, typer.Option(help="A ready-made question instead; any wrong name lists them.")
+    ] = None,
+    settings: Settings = None,
+    arms: Annotated[str | None, typer.Option(metavar="A,B,…", help="The arms, such as none,dropout.")] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="N", help="The number of seeds.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("dropviz-sweep"),
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only say how long it takes here, which takes seconds.")
+    ] = False,
+) -> int:
+    """Run an experiment over one or two knobs; write sweep.json, cells.parquet and values.parquet. What is computed is kept."""
+    from dropviz.sweep_command import asked_sweep, estimate_sweep, run_sweep
+
+    _tell_of_extensions()
+    asked = asked_sweep(base, list(vary or []), question, _changes(settings, arms, seeds))
+    return estimate_sweep(asked) if estimate else run_sweep(asked, out)
 
 
 @app.command()
@@ -191,6 +219,13 @@ def import_(
     from dropviz.keeping import import_run
 
     return import_run(file)
+
+
+def _changes(settings: list[str] | None, arms: str | None, seeds: str | None) -> list[str]:
+    """All that is set, arms and seeds as settings like any other."""
+    changes = list(settings or [])
+    changes += [f"arms={[arm.strip() for arm in arms.split(',')]}"] if arms is not None else []
+    return changes + ([f"seeds={seeds}"] if seeds is not None else [])
 
 
 def _chosen(path: Path | None, name: str | None) -> ExperimentSpec:

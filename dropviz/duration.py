@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
-from importlib import metadata
 from typing import Self
 
 from dropviz import settings
@@ -82,20 +81,32 @@ class Duration:
 
 def duration(spec: ExperimentSpec, costs: Mapping[str, Costs], slots: int) -> Duration:
     """Place the jobs of an experiment on so many slots, each where one is free first, as the dispatcher does."""
-    free = [0.0] * slots
-    arms, watching = dict.fromkeys(spec.arms, 0.0), 0.0
-    lives, refreshes = len(live_steps(spec)), len(refresh_steps(spec))
+    arms, watching, taken = dict.fromkeys(spec.arms, 0.0), 0.0, []
     for arm in spec.arms:
-        cost = costs[arm]
-        observed = lives * cost.live + refreshes * cost.refresh
-        job = HANDOVER_SECONDS + cost.once + spec.train.steps * cost.step + observed
-        job += len(evaluation_steps(spec)) * cost.evaluation + len(picture_steps(spec)) * cost.picture
-        for _block in _blocks(spec, arm):
-            first = free.index(min(free))
-            free[first] += job
-            arms[arm] += job
-            watching += observed
-    return Duration(seconds=max(free), arms=arms, statistics=watching / sum(arms.values()))
+        blocks, job = len(_blocks(spec, arm)), job_seconds(spec, costs[arm])
+        taken += [job] * blocks
+        arms[arm] += job * blocks
+        watching += _observed(spec, costs[arm]) * blocks
+    seconds = place_jobs(taken, slots)
+    return Duration(seconds=seconds, arms=arms, statistics=watching / sum(arms.values()))
+
+
+def job_seconds(spec: ExperimentSpec, cost: Costs) -> float:
+    """What one job of an experiment takes, beside others or not."""
+    job = HANDOVER_SECONDS + cost.once + spec.train.steps * cost.step + _observed(spec, cost)
+    return job + len(evaluation_steps(spec)) * cost.evaluation + len(picture_steps(spec)) * cost.picture
+
+
+def _observed(spec: ExperimentSpec, cost: Costs) -> float:
+    return len(live_steps(spec)) * cost.live + len(refresh_steps(spec)) * cost.refresh
+
+
+def place_jobs(taken: Iterable[float], slots: int) -> float:
+    """Seconds until the last of these jobs has ended, each placed where a slot is free first."""
+    free = [0.0] * slots
+    for seconds in taken:
+        free[free.index(min(free))] += seconds
+    return max(free)
 
 
 def refresh_seconds(spec: ExperimentSpec, arm: str, each: float, slots: int) -> float:
@@ -127,7 +138,7 @@ def cost_key(spec: ExperimentSpec) -> str:
     if any(strategy(arm).switches for arm in spec.arms):
         parts["steps"] = spec.train.steps  # which decide how much of an arm comes after its switch
     parts |= {"device": settings.device(), "threads": settings.threads(settings.slots())}
-    parts |= {"code": code_version(), "torch": metadata.version("torch")}
+    parts |= {"code": code_version(), "torch": settings.version_of("torch")}
     parts |= {"extensions": [extension_digests(spec, arm) for arm in spec.arms]}
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
 

@@ -58,10 +58,10 @@ def run_experiment(spec: ExperimentSpec, out: Path, *, fresh: bool = False) -> i
 
 def run_to_end(store: Store, spec: ExperimentSpec, *, fresh: bool = False) -> Experiment:
     """Submit a spec, keep an engine for it and show its progress on stderr until it has ended or a signal stops it."""
-    _check_device(store)
+    check_device(store)
     keeper = EngineKeeper()
     try:
-        with _stop_signals() as stopping:
+        with stop_signals() as stopping:
             view_id = store.submit(spec, owner="command line", origin="command", fresh=fresh)
             store.watch(view_id)
             return _watch(store, view_id, keeper, stopping)
@@ -97,17 +97,17 @@ def estimate_experiment(spec: ExperimentSpec) -> int:
 
 def estimate_to_end(store: Store, spec: ExperimentSpec) -> Estimate:
     """Have the cost of a spec measured, with an engine for it, until that is known or a signal stops it."""
-    _check_device(store)
+    check_device(store)
     keeper = EngineKeeper()
     try:
-        with _stop_signals() as stopping:
+        with stop_signals() as stopping:
             store.request_estimate(spec, owner="command line")
             while True:
                 found = store.estimate(spec)
                 assert found is not None
                 if found.state in FINAL:
                     return found
-                _keep(keeper)
+                keep(keeper)
                 if stopping.wait(LOOK_SECONDS):
                     store.stop_job(found.job_id)
                     return replace(found, state="stopped")
@@ -115,13 +115,18 @@ def estimate_to_end(store: Store, spec: ExperimentSpec) -> Estimate:
         keeper.close()
 
 
-def _keep(keeper: EngineKeeper) -> None:
+def keep(keeper: EngineKeeper) -> None:
+    """See to it that an engine runs.
+
+    Raises:
+        RuntimeError: It ends each time it is started.
+    """
     keeper.ensure()
     if keeper.deaths >= MOST_ENGINE_DEATHS:
         raise RuntimeError(f"The engine does not start: see {settings.data_dir() / 'engine.log'}.")
 
 
-def _check_device(store: Store) -> None:
+def check_device(store: Store) -> None:
     """Refuse to leave the work to an engine that would do it on another kind of device."""
     wanted = settings.device_class()
     for worker in store.workers() if engine_runs() else []:
@@ -133,7 +138,8 @@ def _check_device(store: Store) -> None:
 
 
 @contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
+def stop_signals() -> Iterator[threading.Event]:
+    """Within the block SIGINT and SIGTERM set this event, and do nothing else."""
     stopping = threading.Event()
     handlers = {
         number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)
@@ -154,7 +160,7 @@ def _watch(store: Store, view_id: str, keeper: EngineKeeper, stopping: threading
             if experiment.state in FINAL:
                 return experiment
             try:
-                _keep(keeper)
+                keep(keeper)
             except RuntimeError:
                 store.request(view_id, "stop")
                 raise

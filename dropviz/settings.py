@@ -5,11 +5,18 @@ from __future__ import annotations
 import os
 import platform
 import re
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 NVIDIA_DRIVER = Path("/dev/nvidiactl")
+
+
+@cache
+def version_of(package: str) -> str:
+    """The installed version of a package, which is read from its files once: that takes a millisecond."""
+    return metadata.version(package)
 
 
 def data_dir() -> Path:
@@ -148,7 +155,7 @@ def device() -> str:
         if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", text):
             raise ValueError(f"DROPVIZ_DEVICE = {text!r} is not a device: choose cpu, mps, cuda or cuda:N.")
         return text
-    if NVIDIA_DRIVER.exists() and "+cpu" not in metadata.version("torch"):
+    if NVIDIA_DRIVER.exists() and "+cpu" not in version_of("torch"):
         return "cuda"
     return "mps" if (platform.system(), platform.machine()) == ("Darwin", "arm64") else "cpu"
 

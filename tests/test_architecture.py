@@ -49,6 +49,8 @@ def test_the_web_process_loads_no_torch() -> None:
         "export",
         "cli",
         "serve",
+        "sweeps",
+        "sweep_command",
         "headless",
     )
     assert loaded_by(*(f"dropviz.{name}" for name in names)) == {"streamlit"}

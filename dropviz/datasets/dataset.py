@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -105,7 +104,7 @@ class Dataset(Choices):
     def source(self) -> str:
         """What identifies data from outside of this program, for the keys of results: a hash or a version."""
         if self.origin in PACKAGES:
-            return f"{self.origin} {metadata.version(self.origin)}"
+            return f"{self.origin} {settings.version_of(self.origin)}"
         return " ".join(file.sha256[:16] for file in self.files)
 
     def tokens_described(self) -> str:

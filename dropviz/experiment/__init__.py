@@ -3,7 +3,13 @@
 from dropviz.choices import SpecError
 from dropviz.experiment.files import load_spec, preset, preset_names
 from dropviz.experiment.groups import LanguageChoices, ObserveChoices, SurrogateChoices, TrainChoices
-from dropviz.experiment.keys import code_version, extension_digests, result_key, surrogate_choices
+from dropviz.experiment.keys import (
+    code_version,
+    extension_digests,
+    result_key,
+    result_keys,
+    surrogate_choices,
+)
 from dropviz.experiment.schedule import (
     evaluation_interval,
     evaluation_steps,
@@ -40,6 +46,7 @@ __all__ = [
     "probe_rows",
     "refresh_steps",
     "result_key",
+    "result_keys",
     "spread",
     "step_rows",
     "surrogate_choices",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
+from dropviz import settings
 from dropviz.experiment.groups import SurrogateChoices
 from dropviz.experiment.spec import ExperimentSpec, canonical_json
 from dropviz.extensions import digests
@@ -34,8 +35,8 @@ def surrogate_choices(spec: ExperimentSpec) -> SurrogateChoices:
     return chosen
 
 
-def result_key(spec: ExperimentSpec, arm: str, seed: int, device_class: str) -> str:
-    """The content address of one arm at one seed: equal keys have equal results.
+def result_keys(spec: ExperimentSpec, arm: str, seeds: Iterable[int], device_class: str) -> dict[int, str]:
+    """Seed → the content address of one arm's result: equal keys have equal results.
 
     It covers what this arm's numbers depend on (so not the other arms, and of the surrogate's choices those that have a
     say in it), the code that computes them, torch's version and the class of device.
@@ -47,11 +48,18 @@ def result_key(spec: ExperimentSpec, arm: str, seed: int, device_class: str) -> 
     parts = {key: table[key] for key in groups} | {"source": spec.data.source()}
     choices = surrogate_choices(spec).to_table()
     parts["surrogate"] = {choice: choices[choice] for choice in chosen.choices}
-    parts |= {"arm": chosen.name, "seed": seed, "device": device_class}
-    parts |= {"code": code_version(), "torch": metadata.version("torch")}
+    parts |= {"arm": chosen.name, "device": device_class}
+    parts |= {"code": code_version(), "torch": settings.version_of("torch")}
     if outside := extension_digests(spec, arm):
         parts["extensions"] = outside
-    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
+    return {
+        seed: hashlib.sha256(canonical_json(parts | {"seed": seed}).encode()).hexdigest() for seed in seeds
+    }
+
+
+def result_key(spec: ExperimentSpec, arm: str, seed: int, device_class: str) -> str:
+    """The content address of one arm at one seed."""
+    return result_keys(spec, arm, [seed], device_class)[seed]
 
 
 def extension_digests(spec: ExperimentSpec, arm: str) -> list[str]:

@@ -124,6 +124,12 @@ TABLES: dict[str, Callable[[Store, Experiment, list[Series]], bytes]] = {
 }
 
 
+def write_json(path: Path, table: dict[str, Any]) -> None:
+    """Write a table, with null for what is not finite; a former file stays until all is written."""
+    with whole(path) as temporary:
+        temporary.write_bytes(_json(table))
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A place to write to that becomes ``path`` when all is written: what was there before stays until then."""

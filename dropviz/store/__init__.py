@@ -16,8 +16,10 @@ from dropviz.store.records import (
     Worker,
 )
 from dropviz.store.store import Store
+from dropviz.store.sweeps import CellState, SweepRow, UnknownSweep
 
 __all__ = [
+    "CellState",
     "Claim",
     "ClassRefusal",
     "Classroom",
@@ -31,7 +33,9 @@ __all__ = [
     "SnapshotRow",
     "Store",
     "StoreError",
+    "SweepRow",
     "UnknownClass",
     "UnknownExperiment",
+    "UnknownSweep",
     "Worker",
 ]

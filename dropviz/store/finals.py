@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Set
 
 import numpy as np
 from sqlalchemy import Connection, select
@@ -24,8 +25,8 @@ class LastValues:
         self._known: OrderedDict[int, dict[str, np.ndarray]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of_experiment(self, connection: Connection, view_id: str) -> Finals:
-        """Arm → metric → seed → the last value, of the results whose jobs are done.
+    def of_experiment(self, connection: Connection, view_id: str, metrics: Set[str] | None = None) -> Finals:
+        """Arm → metric → seed → the last value, of the results whose jobs are done; of these metrics alone, if they are named.
 
         Raises:
             UnknownExperiment: No experiment has this id.
@@ -41,7 +42,9 @@ class LastValues:
         )
         found: Finals = {}
         for row in connection.execute(query).all():
-            for metric, values in self._of_job(connection, row.job_id).items():
+            last = self._of_job(connection, row.job_id)
+            for metric in last if metrics is None else metrics & last.keys():
+                values = last[metric]
                 found.setdefault(row.arm, {}).setdefault(metric, {})[row.seed] = float(values[row.position])
         return found
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, literal_column, select
 
 from dropviz.experiment import ExperimentSpec
 from dropviz.store.jobs import fairest_queued
@@ -91,7 +91,7 @@ def refreshed(connection: Connection, known: Experiment, now: float) -> Experime
     )
 
 
-def derived_state(wants: str, attached: Sequence[Job], now: float) -> ExperimentState:
+def derived_state(wants: str, attached: Sequence[Job] | Sequence[Row], now: float) -> ExperimentState:
     """The state of an experiment, from what it wants and the states of its jobs.
 
     A job that goes on for somebody else's sake does not keep a stopped or paused experiment running; when it is done
@@ -111,7 +111,7 @@ def derived_state(wants: str, attached: Sequence[Job], now: float) -> Experiment
     return "running" if "running" in states else "queued"
 
 
-def _silent(job: Job, now: float) -> bool:
+def _silent(job: Job | Row, now: float) -> bool:
     return now - (job.heartbeat_at or now) > LEASE_SECONDS
 
 
@@ -129,8 +129,9 @@ def revision(connection: Connection, view_id: str, now: float) -> int:
 
 
 def summaries(connection: Connection, owner: str | None, limit: int, now: float) -> list[ExperimentSummary]:
-    """The newest experiments, of one owner or of all."""
-    query = select(experiments).order_by(experiments.c.created_at.desc(), experiments.c.id).limit(limit)
+    """The newest experiments, of one owner or of all; cells of sweeps are listed as these."""
+    query = select(experiments).where(experiments.c.origin != "sweep")
+    query = query.order_by(experiments.c.created_at.desc(), experiments.c.id).limit(limit)
     if owner is not None:
         query = query.where(experiments.c.owner == owner)
     rows = connection.execute(query).all()

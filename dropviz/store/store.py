@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Self
 
@@ -34,6 +34,7 @@ from dropviz.store.records import (
     SnapshotRow,
     Worker,
 )
+from dropviz.store.sweeps import Sweeps
 from dropviz.store.weights import Weights
 
 
@@ -44,6 +45,7 @@ class Store:
         self.database = database
         self.weights = Weights(database.path.with_suffix(".weights"))
         self.classes = Classes(database)
+        self.sweeps = Sweeps(database)
         self._last_values = LastValues()
 
     @classmethod
@@ -143,7 +145,7 @@ class Store:
             jobs.request(connection, view_id, action, time.time())
 
     def experiments(self, owner: str | None = None, limit: int = 50) -> list[ExperimentSummary]:
-        """The newest experiments, of one owner or of all."""
+        """The newest experiments, of one owner or of all; of sweeps see ``sweeps``."""
         with self.database.read() as connection:
             return reading.summaries(connection, owner, limit, time.time())
 
@@ -172,14 +174,18 @@ class Store:
         with self.database.read() as connection:
             return reading.result_key(connection, job_id)
 
-    def finals(self, view_id: str) -> Finals:
+    def finals(self, view_id: str, metrics: Set[str] | None = None) -> Finals:
         """Arm → metric → seed → the last value, of the results whose jobs are done; for less than all points would cost.
+
+        Args:
+            view_id: The experiment.
+            metrics: Those that are wanted; all by default.
 
         Raises:
             UnknownExperiment: No experiment has this id.
         """
         with self.database.read() as connection:
-            return self._last_values.of_experiment(connection, view_id)
+            return self._last_values.of_experiment(connection, view_id, metrics)
 
     def queue_position(self, view_id: str) -> int:
         """How many jobs come before this experiment's first one; 0 when it runs or is next."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select
 
 from dropviz import settings
 from dropviz.budget import seed_blocks, seeds_together
-from dropviz.experiment import ExperimentSpec, result_key
+from dropviz.experiment import ExperimentSpec, result_keys
 from dropviz.store import jobs
 from dropviz.store.records import Origin
 from dropviz.store.schema import experiment_jobs, experiment_results, experiments, results
@@ -39,14 +39,19 @@ def prepare(
     fresh: bool = False,
 ) -> Request:
     """Work out the results that a spec needs, with its data pinned; a fresh one's keys meet nobody else's."""
-    spec = spec.model_copy(update={"data": spec.data.pinned()})
+    spec = pinned(spec)
     device = settings.device_class()
     salt = f"/{secrets.token_hex(8)}" if fresh else ""
     keys = {
-        arm: {seed: result_key(spec, arm, seed, device) + salt for seed in spec.seed_list()}
+        arm: {seed: key + salt for seed, key in result_keys(spec, arm, spec.seed_list(), device).items()}
         for arm in spec.arms
     }
     return Request(spec=spec, owner=owner, origin=origin, class_id=class_id, keys=keys, fresh=fresh)
+
+
+def pinned(spec: ExperimentSpec) -> ExperimentSpec:
+    """The same experiment with its data under a name that always means the same bytes."""
+    return spec.model_copy(update={"data": spec.data.pinned()})
 
 
 def submit(connection: Connection, request: Request, now: float) -> str:

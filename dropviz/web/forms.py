@@ -53,6 +53,18 @@ def spec_form(key: Keys, start: ExperimentSpec) -> dict[str, Any]:
         step=0.05,
         **key.look("p", fields["p"].title or "p", fields["p"].description),
     )
+    arms_and_amount(key, table)
+    for group, (choices, title) in FOLDED.items():
+        if group == "language" and (task is None or task.kind != "language"):
+            continue
+        with st.expander(title):
+            table[group] |= knobs(key, group, choices, table[group], SHOWN_ABOVE.get(group, ()))
+    return table
+
+
+def arms_and_amount(key: Keys, table: dict[str, Any]) -> None:
+    """What is compared, over how many seeds and steps; what the widgets hold goes into the table."""
+    fields = ExperimentSpec.model_fields
     described = (
         "What is compared. Type any other k, such as dropout-4 or dropout-4+mask-noise, or dropout@500:none to go on as"
         " another arm from step 500."
@@ -71,12 +83,6 @@ def spec_form(key: Keys, start: ExperimentSpec) -> dict[str, Any]:
         table["train"]["steps"] = knob(
             key, "train.steps", TrainChoices.model_fields["steps"], table["train"]["steps"]
         )
-    for group, (choices, title) in FOLDED.items():
-        if group == "language" and (task is None or task.kind != "language"):
-            continue
-        with st.expander(title):
-            table[group] |= knobs(key, group, choices, table[group], SHOWN_ABOVE.get(group, ()))
-    return table
 
 
 def _data(key: Keys, value: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, get_args
 
-import annotated_types
 import streamlit as st
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+
+from dropviz.choices import bounds_of, choices_of
 
 LOCKED = "Your teacher has locked this: it is the same for the whole class."
 NUMBERS = ("0", "5", "10", "20", "50")  # offered beside words
@@ -101,34 +101,9 @@ def knob(key: Keys, path: str, field: FieldInfo, value: Any) -> Any:
     if isinstance(value, float):
         low, high = (None if bound is None else float(bound) for bound in (low, high))
         return st.number_input(
-            min_value=low, max_value=high, value=value, step=_step(value), format="%g", **look
+            min_value=low, max_value=high, value=value, step=step_of(value), format="%g", **look
         )
     return st.text_input(value=value, **look)
-
-
-def choices_of(annotation: Any) -> list[Any]:
-    """The choices of a ``Literal``, else nothing."""
-    if get_origin(annotation) is Literal:
-        return list(get_args(annotation))
-    if get_origin(annotation) in (Union, types.UnionType):
-        return [choice for part in get_args(annotation) for choice in choices_of(part)]
-    return []
-
-
-def bounds_of(field: FieldInfo) -> tuple[float | None, float | None]:
-    """The smallest and the largest value; the server checks open bounds again."""
-    low: Any = None
-    high: Any = None
-    for rule in field.metadata:
-        if isinstance(rule, annotated_types.Ge):
-            low = rule.ge
-        elif isinstance(rule, annotated_types.Gt):
-            low = rule.gt
-        elif isinstance(rule, annotated_types.Le):
-            high = rule.le
-        elif isinstance(rule, annotated_types.Lt):
-            high = rule.lt
-    return low, high
 
 
 def _list(look: dict[str, Any], value: list[Any] | tuple[Any, ...]) -> list[Any]:
@@ -150,5 +125,6 @@ def _decade(value: int) -> int:
     return int(10 ** max(0, len(str(abs(value))) - 2))
 
 
-def _step(value: float) -> float:
+def step_of(value: float) -> float:
+    """The power of ten below a value: what one press of + or − adds."""
     return float(f"1e{f'{abs(value) or 0.1:e}'.partition('e')[2]}")

@@ -13,8 +13,9 @@ import streamlit as st
 
 from dropviz import __version__, settings
 from dropviz.catalogue import Brought, brought
-from dropviz.store import ExperimentSummary, Job, Worker
+from dropviz.store import ExperimentSummary, Job, SweepRow, Worker
 from dropviz.strategies import label
+from dropviz.web.ages import age
 from dropviz.web.controls import LIVE
 from dropviz.web.live import readers, store
 from dropviz.web.plain import plain
@@ -41,8 +42,9 @@ def _activity() -> None:
     _workers(store().workers(), now)
     _jobs(store().live_jobs(), now)
     mine = [line for line in store().experiments(owner=visitor(), limit=MOST_LISTED) if line.state in LIVE]
-    if mine:
-        _own(mine)
+    sweeps = store().sweeps.under_way(visitor())
+    if mine or sweeps:
+        _own(mine, sweeps)
 
 
 def _workers(workers: Sequence[Worker], now: float) -> None:
@@ -61,8 +63,8 @@ def _worker_line(worker: Worker, now: float) -> dict[str, Any]:
         "process": str(worker.pid),
         "device": worker.device,
         "jobs at once": worker.slots or "–",
-        "up": _age(now - worker.started_at),
-        "state": state if silent < SILENT_SECONDS else f"last seen {_age(silent)} ago",
+        "up": age(now - worker.started_at),
+        "state": state if silent < SILENT_SECONDS else f"last seen {age(silent)} ago",
     }
 
 
@@ -84,14 +86,14 @@ def _job_line(job: Job, now: float) -> dict[str, Any]:
         "step": f"{job.step:,} of {job.total:,} ({job.step / job.total:.0%})",
         "steps/s": f"{job.steps_per_second:,.0f}" if job.steps_per_second and job.state == "running" else "–",
         "device": job.device or "–",
-        "last seen": f"{_age(now - job.heartbeat_at)} ago"
+        "last seen": f"{age(now - job.heartbeat_at)} ago"
         if job.heartbeat_at and job.state == "running"
         else "–",
         "yours": "yes" if job.owner == visitor() else "",
     }
 
 
-def _own(mine: Sequence[ExperimentSummary]) -> None:
+def _own(mine: Sequence[ExperimentSummary], sweeps: Sequence[SweepRow]) -> None:
     st.header("Your experiments")
     for line in mine:
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -100,6 +102,14 @@ def _own(mine: Sequence[ExperimentSummary]) -> None:
             )
             st.link_button("Open", f"lab?run={line.id}")
             st.button("Stop", key=f"stop/{line.id}", on_click=_stop, args=(line.id,))
+
+    for row in sweeps:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            states = store().sweeps.states(row.id)
+            done = sum(cell.state == "done" for cell in states)
+            st.markdown(f"{plain(row.title)} · {done:,} of {len(states):,} cells", width="stretch")
+            st.link_button("Open", f"what-if?sweep={row.id}")
+            st.button("Stop", key=f"stop/{row.id}", on_click=store().sweeps.stop, args=(row.id,))
 
 
 def _stop(view_id: str) -> None:
@@ -152,11 +162,3 @@ def _installation() -> None:
 
 def _table(lines: list[dict[str, Any]], alt: str, *, header: bool = True) -> None:
     st.table(lines, border="horizontal", hide_index=True, hide_header=not header, alt=alt)
-
-
-def _age(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

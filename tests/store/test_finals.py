@@ -38,6 +38,10 @@ def test_they_are_the_last_points_of_what_is_done(store: Store, spec: Experiment
     assert store.finals(view_id) == finished_values(experiment, series_of(store, experiment))
     assert len(store.finals(view_id)) == 2
     assert store.finals(view_id) == store.finals(view_id)
+    some = store.finals(view_id, {"validation/loss", "test/loss"})
+    assert some == {
+        arm: {"validation/loss": metrics["validation/loss"]} for arm, metrics in store.finals(view_id).items()
+    }
 
 
 def test_an_unknown_experiment_has_none(store: Store) -> None:

@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from dropviz.experiment import ExperimentSpec, evaluation_steps, preset
 from dropviz.store import Claim, Point, SnapshotRow, Store
 from dropviz.store.records import Outcome
-from dropviz.web import component, examples, live, reader
+from dropviz.web import component, examples, live, reader, sweep_reader
 from dropviz.web.visitor import COOKIE
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
@@ -43,6 +43,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def store(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """The web process's own store in it, looked at as often as anybody asks."""
     monkeypatch.setattr(reader, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(sweep_reader, "LOOK_SECONDS", 0.0)
     yield live.store()
     live.store().close()
 

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from streamlit.testing.v1 import AppTest
 
 from dropviz import datasets, models
+from dropviz.choices import bounds_of, choices_of
 from dropviz.experiment import (
     ExperimentSpec,
     ObserveChoices,
@@ -20,7 +21,7 @@ from dropviz.experiment import (
     preset,
     preset_names,
 )
-from dropviz.web.knobs import Keys, bounds_of, choices_of, summary
+from dropviz.web.knobs import Keys, summary
 
 VARIANTS = {
     "moons": ["data=two-moons"],

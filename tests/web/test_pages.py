@@ -131,6 +131,7 @@ def test_the_lab_shows_a_run_in_every_state(
         "Run",
         "Curvature of this run",
         "Fork from here",
+        "Vary a knob of this run",
         "Back to the example",
     }
 
@@ -205,6 +206,7 @@ def test_run_queues_the_experiment_and_names_it_in_the_url(
         "Stop",
         "Curvature of this run",
         "Fork from here",
+        "Vary a knob of this run",
         "Back to the example",
     }
     assert app.number_input(key="preset:noisy-digits/seeds").value == 2

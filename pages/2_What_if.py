@@ -1,0 +1,5 @@
+"""What-if: vary one or two knobs and see where an answer changes."""
+
+from dropviz.web import whatif
+
+whatif.page()
