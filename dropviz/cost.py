@@ -1,0 +1,68 @@
+"""What an arm computes a step, and what it took: counted from its definition, and measured by the jobs that trained it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dropviz.experiment import ExperimentSpec, step_rows
+from dropviz.strategies import strategy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What one job used for training: seconds, over so many updates of each of its seeds."""
+
+    seconds: float
+    steps: int
+    seeds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What an arm of a run costs, for one seed.
+
+    Attributes:
+        passes: Forward passes over the minibatch that a step takes, by the arm's definition.
+        derivatives: Whether a step also differentiates derivatives, whose cost no count of passes says.
+        examples: That go through the network a step; of a text tokens.
+        step_seconds: Measured seconds a step and seed, of seeds that were stacked; None where nobody measured.
+        seconds: Measured seconds of training a seed.
+        steps: Updates of a seed so far.
+    """
+
+    passes: int
+    derivatives: bool
+    examples: int
+    step_seconds: float | None
+    seconds: float | None
+    steps: int
+
+    def a_step(self, unit: str) -> float | None:
+        """The price of a step in a unit, None where it has none in it.
+
+        Args:
+            unit: ``seconds``, as measured; or ``gradients``, of the loss on one minibatch under one mask: a count that only
+                arms without derivatives of derivatives have.
+        """
+        if unit == "seconds":
+            return self.step_seconds
+        return None if self.derivatives else float(self.passes)
+
+
+def cost(spec: ExperimentSpec, arm: str, spent: Iterable[Spent] = ()) -> Cost:
+    """Of an arm of an experiment, with what its jobs have spent so far."""
+    chosen, jobs = strategy(arm), list(spent)
+    passes = max(1, chosen.replicas) + (1 if chosen.second_order and chosen.replicas else 0)
+    seed_steps = sum(job.steps * job.seeds for job in jobs)
+    seeds = sum(job.seeds for job in jobs)
+    seconds = sum(job.seconds for job in jobs)
+    measured = bool(seconds and seed_steps)
+    return Cost(
+        passes=passes,
+        derivatives=chosen.second_order,
+        examples=passes * step_rows(spec),
+        step_seconds=seconds / seed_steps if measured else None,
+        seconds=seconds / seeds if measured else None,
+        steps=seed_steps // seeds if seeds else 0,
+    )
