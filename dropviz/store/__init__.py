@@ -1,5 +1,6 @@
 """Experiments, jobs, results and their points: the queue and the only source of truth. No torch, no streamlit."""
 
+from dropviz.store.library import Library, Listed, NotYours
 from dropviz.store.records import (
     Claim,
     Estimate,
@@ -22,6 +23,9 @@ __all__ = [
     "Experiment",
     "ExperimentSummary",
     "Job",
+    "Library",
+    "Listed",
+    "NotYours",
     "Point",
     "Result",
     "SnapshotName",

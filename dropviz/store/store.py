@@ -11,8 +11,10 @@ from dropviz import settings
 from dropviz.duration import cost_key
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import jobs, leases, measuring, points, reading, submission
+from dropviz.store.curves import Curves
 from dropviz.store.database import Database
 from dropviz.store.finals import Finals, LastValues
+from dropviz.store.library import Library
 from dropviz.store.records import (
     Action,
     Claim,
@@ -38,6 +40,8 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.weights = Weights(database.path.with_suffix(".weights"))
+        self.library = Library(database)
+        self.curves = Curves(database)
         self._last_values = LastValues()
 
     @classmethod
