@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -78,7 +78,7 @@ def _scored(spec: ExperimentSpec) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Priced:
-    """A contender's curve of a score, and what one of its steps costs."""
+    """A contender's curve of a score, with a point or more, and what one of its steps costs."""
 
     contender: Contender
     curve: Curve
@@ -87,20 +87,49 @@ class Priced:
     @property
     def total(self) -> float:
         """What the whole of it costs a seed."""
-        return self.a_step * float(self.curve.steps[-1]) if len(self.curve.steps) else 0.0
+        return self.a_step * self.steps
+
+    @property
+    def steps(self) -> int:
+        """Its last step."""
+        return int(self.curve.steps[-1])
+
+    def steps_for(self, budget: float) -> float:
+        """How many steps so much buys, at most all of them."""
+        return min(budget / self.a_step, self.steps)
 
 
-def budget_of(priced: Sequence[Priced]) -> float:
-    """What the cheapest of them costs in all: what every one of them could have been had for."""
-    return min(one.total for one in priced)
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """A contender with the scores that its seeds had after ``steps`` steps, and the difference to the reference there."""
+
+    contender: Contender
+    steps: float
+    of: int
+    change: Difference
 
 
 def at_cost(priced: Priced, budget: float) -> Contender:
     """The contender with the scores that its seeds had when so much was spent, on the line between two evaluations."""
-    found = at_step(priced.curve, min(budget / priced.a_step, float(priced.curve.steps[-1])))
-    finite = {seed: value for seed, value in found.items() if math.isfinite(value)}
-    one = priced.contender
-    return Contender(run=one.run, arm=one.arm, spec=one.spec, scores=finite)
+    found = at_step(priced.curve, priced.steps_for(budget))
+    return replace(
+        priced.contender, scores={seed: value for seed, value in found.items() if math.isfinite(value)}
+    )
+
+
+def at_equal_cost(priced: Sequence[Priced], reference: int = 0) -> tuple[float, list[Reached]]:
+    """All of them where each had spent what the cheapest spent in all: that budget, and the differences to one of them."""
+    budget = min(one.total for one in priced)
+    contenders = [at_cost(one, budget) for one in priced]
+    return budget, [
+        Reached(
+            contender=contender,
+            steps=one.steps_for(budget),
+            of=one.steps,
+            change=difference(contenders[reference], contender),
+        )
+        for one, contender in zip(priced, contenders, strict=True)
+    ]
 
 
 def mean_score(contender: Contender) -> Interval | None:

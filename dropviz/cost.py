@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dropviz.experiment import ExperimentSpec, step_rows
 from dropviz.strategies import strategy
@@ -49,20 +50,39 @@ class Cost:
             return self.step_seconds
         return None if self.derivatives else float(self.passes)
 
+    def along(self, axis: str, spec: ExperimentSpec) -> float | None:
+        """How far along an axis a step goes: ``step``, ``examples``, ``epoch``, or a unit; None where nobody knows."""
+        if axis == "step":
+            return 1.0
+        rows = step_rows(spec)
+        if axis == "examples":
+            return float(rows)
+        if axis == "epoch":
+            size = getattr(spec.data, "train_size", None) or getattr(spec.data, "train_tokens", None)
+            return rows / size if size else None
+        return self.a_step(axis)
+
 
 def cost(spec: ExperimentSpec, arm: str, spent: Iterable[Spent] = ()) -> Cost:
     """Of an arm of an experiment, with what its jobs have spent so far."""
-    chosen, jobs = strategy(arm), list(spent)
-    passes = max(1, chosen.replicas) + (1 if chosen.second_order and chosen.replicas else 0)
+    jobs = list(spent)
+    passes, derivatives = _definition(arm)
     seed_steps = sum(job.steps * job.seeds for job in jobs)
     seeds = sum(job.seeds for job in jobs)
     seconds = sum(job.seconds for job in jobs)
     measured = bool(seconds and seed_steps)
     return Cost(
         passes=passes,
-        derivatives=chosen.second_order,
+        derivatives=derivatives,
         examples=passes * step_rows(spec),
         step_seconds=seconds / seed_steps if measured else None,
         seconds=seconds / seeds if measured else None,
         steps=seed_steps // seeds if seeds else 0,
     )
+
+
+@lru_cache(maxsize=1024)
+def _definition(arm: str) -> tuple[int, bool]:
+    """Forward passes a step, and whether it differentiates derivatives; beside k masks, analytic noise takes one without."""
+    chosen = strategy(arm)
+    return max(1, chosen.replicas) + bool(chosen.second_order and chosen.replicas), chosen.second_order

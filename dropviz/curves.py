@@ -79,6 +79,11 @@ def smoothed(values: np.ndarray, weight: float) -> np.ndarray:
 def band(curve: Curve, *, smoothing: float = 0.0) -> Band:
     """Mean and interval over seeds; smoothing is of each seed's own curve, before anything else."""
     finite = curve.finite()
+    if not finite.values.size:
+        nothing = np.zeros(0)
+        return Band(
+            steps=finite.steps[:0], mean=nothing, lower=nothing, upper=nothing, seeds=len(curve.seeds)
+        )
     mean, lower, upper = analysis.mean_intervals(smoothed(finite.values, smoothing))
     return Band(steps=finite.steps, mean=mean, lower=lower, upper=upper, seeds=len(curve.seeds))
 

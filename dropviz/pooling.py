@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from dropviz import pairing
@@ -97,6 +98,7 @@ def refusal(entries: Sequence[Entry]) -> str:
     )
 
 
+@lru_cache(maxsize=1024)
 def _training_of(spec: ExperimentSpec) -> str:
     return canonical_json(_training(spec))
 
@@ -108,10 +110,12 @@ def _training(spec: ExperimentSpec) -> dict[str, Any]:
     return pairing.design(spec) | {"train": table["train"]} | of_a_text
 
 
+@lru_cache(maxsize=1024)
 def _dropping_of(spec: ExperimentSpec) -> str:
     return canonical_json({"p": spec.p, "dropout_at": list(spec.model.dropout_at)})
 
 
+@lru_cache(maxsize=4096)
 def _choices_of(spec: ExperimentSpec, arm: str) -> str:
     table = surrogate_choices(spec).to_table()
     return canonical_json({choice: table[choice] for choice in strategy(arm).choices})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dropviz.analysis import mean_interval, welch_interval
-from dropviz.comparison import Contender, Priced, at_cost, budget_of, difference, mean_score
+from dropviz.comparison import Contender, Priced, at_cost, at_equal_cost, difference, mean_score
 from dropviz.cost import Spent, cost
 from dropviz.curves import Curve
 from dropviz.experiment import ExperimentSpec, preset
@@ -90,14 +90,15 @@ def test_at_equal_cost_every_seed_is_read_where_so_much_was_spent() -> None:
     random = np.random.default_rng(0)
     cheap, dear = (random.random((11, 4)) for _ in range(2))
     one, eight = priced(cheap, 1.0), priced(dear, 8.0, arm="dropout-8")
-    budget = budget_of([one, eight])
+    budget, reached = at_equal_cost([one, eight])
     assert budget == 100.0
-    assert at_cost(one, budget).scores == one.contender.scores
+    assert reached[0].contender == one.contender
     slow = {}
     for seed in range(4):  # 100 / 8 = 12.5 steps: a quarter of the way from the second point to the third
         slow[seed] = dear[1, seed] + (dear[2, seed] - dear[1, seed]) * 2.5 / 10
-    assert at_cost(eight, budget).scores == pytest.approx(slow)
-    found = difference(at_cost(one, budget), at_cost(eight, budget))
+    assert reached[1].contender.scores == pytest.approx(slow)
+    assert [(other.steps, other.of) for other in reached] == [(100, 100), (12.5, 100)]
+    found = reached[1].change
     assert found.paired
     assert found.change is not None
     assert found.change.estimate == pytest.approx(np.mean([slow[s] - cheap[10, s] for s in range(4)]))

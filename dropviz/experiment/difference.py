@@ -53,11 +53,12 @@ def short_name(table: Table) -> str:
     settings, usual = flat(table), _usual(table["data"]["name"], table["model"]["name"])
     parts = [str(settings["data.name"]), _model(settings), f"p={written(settings['p'])}"]
     unusual = [
-        f"{_short(key)}={written(value)}"
-        for key, value in settings.items()
-        if key not in UNNAMED
+        f"{_short(key)}={written(settings[key])}"
+        for key in dict.fromkeys([*usual, *settings])  # in the order in which people are asked for them
+        if key in settings
+        and key not in UNNAMED
         and not key.startswith("observe.")
-        and (key not in usual or _text(value) != _text(usual[key]))
+        and (key not in usual or _text(settings[key]) != _text(usual[key]))
     ]
     more = len(unusual) - MOST_NAMED
     return " · ".join([*parts, *unusual[:MOST_NAMED], *([f"+{more}"] if more > 0 else [])])
@@ -106,10 +107,11 @@ def _short(key: str) -> str:
 @lru_cache(maxsize=512)
 def _usual(data: str, model: str) -> dict[str, Any]:
     """The settings of a data set and a model as they are before anybody changes them."""
-    groups: dict[str, type[Choices]] = {"train": TrainChoices, "language": LanguageChoices}
-    groups |= {"surrogate": SurrogateChoices, "observe": ObserveChoices}
-    found = {group: choices.from_table({}).to_table() for group, choices in groups.items()}
+    found: dict[str, dict[str, Any]] = {}
     for group, registry, name in (("data", datasets.registry, data), ("model", models.registry, model)):
         member = registry.members.get(name)
         found[group] = member.from_table({}).to_table() if member else {}
+    groups: dict[str, type[Choices]] = {"train": TrainChoices, "language": LanguageChoices}
+    groups |= {"surrogate": SurrogateChoices, "observe": ObserveChoices}
+    found |= {group: choices.from_table({}).to_table() for group, choices in groups.items()}
     return flat(found)

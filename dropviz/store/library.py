@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
 
 from dropviz.choices import shown
+from dropviz.experiment.difference import short_name
 from dropviz.store.database import Database
 from dropviz.store.reading import Attached, derived_state
 from dropviz.store.records import LIVE, ExperimentState, Origin, UnknownExperiment
@@ -50,6 +51,12 @@ class Listed:
     created_at: float
     state: ExperimentState
     table: Mapping[str, Any]
+    usual_name: str
+
+    @property
+    def shown_name(self) -> str:
+        """What its owner calls it, else what is unusual about it."""
+        return self.name or self.usual_name
 
 
 class Library:
@@ -158,6 +165,7 @@ def _lines(connection: Connection, condition: ColumnElement[bool]) -> list[Liste
 
 
 def _line(row: Row[Any], state: ExperimentState) -> Listed:
+    table, usual_name = _read(row.spec)
     return Listed(
         **{name: row._mapping[name] for name in SAME},
         tags=tuple(json.loads(row.tags)),
@@ -165,7 +173,8 @@ def _line(row: Row[Any], state: ExperimentState) -> Listed:
         shared=bool(row.shared),
         deleted=row.deleted_at is not None,
         state=state,
-        table=_table(row.spec),
+        table=table,
+        usual_name=usual_name or row.title,
     )
 
 
@@ -185,8 +194,13 @@ def _states(connection: Connection, condition: ColumnElement[bool]) -> dict[str,
 
 
 @lru_cache(maxsize=2 * MOST_LISTED)
-def _table(spec: str) -> Mapping[str, Any]:
-    return json.loads(spec)
+def _read(spec: str) -> tuple[Mapping[str, Any], str]:
+    """A spec's table and the name that follows from it; none of one of another version that has no such settings."""
+    table = json.loads(spec)
+    try:
+        return table, short_name(table)
+    except (KeyError, TypeError):
+        return table, ""
 
 
 def _text(what: str, text: str) -> str:
