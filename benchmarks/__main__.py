@@ -33,6 +33,7 @@ NAMES = (
     "estimates",
     "first_point",
     "viewers",
+    "pages",
     "peers",
     "cockpit",
     "playground",
