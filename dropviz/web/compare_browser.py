@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -225,7 +225,7 @@ def _take_back(view_id: str) -> None:
     _try(lambda: store().library.restore(view_id, visitor()))
 
 
-def _try(change: Any) -> bool:
+def _try(change: Callable[[], None]) -> bool:
     """Do it; where that is refused, say why in a sentence."""
     try:
         change()

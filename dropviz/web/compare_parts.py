@@ -22,7 +22,7 @@ from dropviz.web.plain import plain
 MOST_KEPT = 64  # parts of pages that are kept as they were drawn, of all visitors
 MOST_AT_FIRST = 12  # lines, of which a first look is not too full
 MAIN_ARMS = ("none", "dropout")
-CURVATURE = ("curvature", "spectrum", "hessian", "largest", "law")  # groups that are never smoothed
+CURVATURE = ("curvature", "layers", "spectrum", "alignment", "slice", "law")  # groups that are never smoothed
 
 
 def chosen_arms(runs: Sequence[Run]) -> list[str]:

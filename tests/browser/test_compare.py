@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from dropviz.experiment import preset
 from tests.browser.served import Served
 from tests.browser.test_accessibility import grave, settled
+from tests.browser.test_lab import long_run
 
 ARMS = ["none", "dropout"]
 SETTINGS = [f"arms={json.dumps(ARMS)}", "seeds=3", "train.steps=60", "model.widths=[16]", "data=two-moons"]
@@ -137,6 +138,18 @@ def test_curves_hold_still_when_the_metric_changes(page: Page, served: Served, m
     page.get_by_role("option", name="validation loss").click()
     page.wait_for_function("() => window.plot.layout.yaxis.title.text === 'validation loss'")
     assert page.evaluate("() => window.plot.isConnected")
+
+
+def test_a_run_under_way_is_drawn_as_it_goes(page: Page, served: Served) -> None:
+    view_id = served.store.submit(long_run(900), owner="somebody")
+    page.goto(f"{served.url}/compare?runs={view_id}")
+    expect(page.get_by_text(" · running")).to_be_visible()
+    points = "document.querySelector('.dv-plot')?._fullData?.[0]?.x?.length ?? 0"
+    page.wait_for_function(f"{points} > 2")
+    seen = page.evaluate(points)
+    page.wait_for_function(f"{points} > {seen}")
+    served.store.request(view_id, "stop")
+    expect(page.get_by_text(" · stopped")).to_be_visible()
 
 
 def test_unknown_runs_are_said(page: Page, served: Served) -> None:
