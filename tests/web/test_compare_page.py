@@ -181,3 +181,21 @@ def test_another_metric_is_drawn(visit, store: Store, engine, spec, me: str, met
     app.selectbox(key="metric").select(metric).run()
     assert not app.exception
     assert metric.replace("/", " ").capitalize() in titles(app)
+
+
+def test_choices_that_no_longer_fit_fall_back_when_runs_change(
+    visit, store: Store, engine, spec, me: str
+) -> None:
+    first = trained(store, engine, spec, me)
+    second = trained(store, engine, spec, me, 'arms=["none", "l2"]')
+    app = visit("1_Compare", runs=first, reference="dropout-8", metric="train objective", arms="dropout-8")
+    assert not app.exception
+    assert app.multiselect(key="arms").value == ["dropout-8"]
+    app.checkbox(key=f"choose/{second}").check().run()
+    assert not app.exception
+    assert app.selectbox(key="reference").value in ("1 · dropout-8", "dropout-8")
+    app.checkbox(key=f"choose/{first}").uncheck().run()
+    assert not app.exception
+    app = visit("1_Compare", runs=second, reference="9 · gone", metric="gone", arms="gone", along="gone")
+    assert not app.exception
+    assert figures(app)
