@@ -7,6 +7,7 @@ choices. What is observed, and how often, never matters.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -67,12 +68,14 @@ def pools(entries: Sequence[Entry]) -> list[Pool]:
     for entry in entries:
         found.setdefault((_training_of(entry.spec), _dropping_of(entry.spec)), Pool(spec=entry.spec))
     for (training, dropping), pool in found.items():
-        for entry in entries:
-            if _training_of(entry.spec) != training:
-                continue
-            same = _dropping_of(entry.spec) == dropping
+        fitting = [entry for entry in entries if _training_of(entry.spec) == training]
+        own = [_dropping_of(entry.spec) == dropping for entry in fitting]
+        for entry in itertools.compress(fitting, own):
             for arm in entry.scores:
-                if same or arm in WITHOUT_DROPPING:
+                pool.take(entry, arm)
+        for entry in fitting:  # what its own runs have not
+            for arm in WITHOUT_DROPPING:
+                if arm in entry.scores:
                     pool.take(entry, arm)
     complete = [pool for pool in found.values() if all(pool.scores.get(arm) for arm in NEEDED)]
     for pool in complete:

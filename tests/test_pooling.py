@@ -55,6 +55,12 @@ def test_none_serves_every_drop_probability() -> None:
     assert found[0].scores.keys() == {"none", "dropout"}
 
 
+def test_a_runs_own_none_comes_before_that_of_another() -> None:
+    arms = {"none": range(3), "dropout": range(3)}
+    found = pools([entry(1, arms), entry(2, {"none": range(2), "dropout": range(3)}, "p=0.2")])
+    assert found[1].sources["none"] == {2: 2, 1: 1}
+
+
 def test_formulas_of_other_choices_are_another_arm_and_are_left_out() -> None:
     arms = {"none": range(3), "dropout": range(3), "explicit+implicit": range(3)}
     pool = only(

@@ -20,6 +20,7 @@ from dropviz.web.figures import Table, figure
 from dropviz.web.plain import plain
 
 MOST_KEPT = 64  # parts of pages that are kept as they were drawn, of all visitors
+MOST_SENTENCES = 3
 MOST_AT_FIRST = 12  # lines, of which a first look is not too full
 MAIN_ARMS = ("none", "dropout")
 CURVATURE = ("curvature", "layers", "spectrum", "alignment", "slice", "law")  # groups that are never smoothed
@@ -37,11 +38,13 @@ def chosen_arms(runs: Sequence[Run]) -> list[str]:
 def sentences(runs: Sequence[Run]) -> None:
     """Dropout's gain, taken apart over whatever runs fit together; or why it is not."""
     found, refusal = _stories(tuple(runs))
-    for headline, used in found[:3]:
+    for headline, used in found[:MOST_SENTENCES]:
         text = "".join(f"**{plain(part)}**" if strong else plain(part) for part, strong in headline.parts)
         with st.container(border=True):
             st.markdown(f"#### {text}")
             st.caption(plain(". ".join(filter(None, (headline.note, used)))))
+    if len(found) > MOST_SENTENCES:
+        st.caption(f"{len(found) - MOST_SENTENCES} more can be made: compare fewer runs to read them.")
     if refusal:
         st.info(plain(refusal), icon=":material/info:")
 
@@ -163,11 +166,11 @@ def _curves(
     chart, table, missing, count = drawn
     tag = f" · smoothed {smoothing:g}" if smoothing else ""
     few = "" if count <= charts.MOST_BANDS else f"; no bands above {charts.MOST_BANDS} lines"
-    told = (
-        "; a run's lines have its number, its filling of the markers, and are the fainter the later it stands"
-        if len(numbers) > 1
-        else ""
-    )
+    told = ""
+    if len(numbers) > 1 and count <= charts.MOST_NUMBERED:
+        told = "; a run's lines have its number, its filling of the markers, and are the fainter the later it stands"
+    elif len(numbers) > 1:
+        told = "; too many lines to tell runs apart: point at one, or compare fewer"
     figure(
         "curves",
         chart,
