@@ -121,7 +121,7 @@ def test_delete_is_undone(page: Page, served: Served, mine: tuple[str, str]) -> 
     expect(sidebar.get_by_text("Deleted two-moons")).to_be_visible()
     expect(page.get_by_text("Tick runs on the left")).to_be_visible()
     sidebar.get_by_role("button", name="Undo").click()
-    expect(sidebar.get_by_text("two-moons · mlp16 · p=.5")).to_be_visible()
+    expect(page.locator(f".st-key-row-{mine[0]}")).to_be_visible()
     assert not served.store.library.lines(mine)[mine[0]].deleted
 
 
