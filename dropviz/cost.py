@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dropviz.experiment import ExperimentSpec, step_rows
-from dropviz.strategies import strategy
+from dropviz.strategies import Strategy, strategy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +24,9 @@ class Cost:
     """What an arm of a run costs, for one seed.
 
     Attributes:
-        passes: Forward passes over the minibatch that a step takes, by the arm's definition.
+        passes: Forward passes over the minibatch that a step takes, by the arm's definition; at most, where it switches.
         derivatives: Whether a step also differentiates derivatives, whose cost no count of passes says.
+        switches: Whether it turns into another arm on the way, so that its steps have no one price.
         examples: That go through the network a step; of a text tokens.
         step_seconds: Measured seconds a step and seed, of seeds that were stacked; None where nobody measured.
         seconds: Measured seconds of training a seed.
@@ -34,6 +35,7 @@ class Cost:
 
     passes: int
     derivatives: bool
+    switches: bool
     examples: int
     step_seconds: float | None
     seconds: float | None
@@ -46,6 +48,8 @@ class Cost:
             unit: ``seconds``, as measured; or ``gradients``, of the loss on one minibatch under one mask: a count that only
                 arms without derivatives of derivatives have.
         """
+        if self.switches:
+            return None
         if unit == "seconds":
             return self.step_seconds
         return None if self.derivatives else float(self.passes)
@@ -66,7 +70,7 @@ class Cost:
 def cost(spec: ExperimentSpec, arm: str, spent: Iterable[Spent] = ()) -> Cost:
     """Of an arm of an experiment, with what its jobs have spent so far."""
     jobs = list(spent)
-    passes, derivatives = _definition(arm)
+    passes, derivatives, switches = _definition(arm)
     seed_steps = sum(job.steps * job.seeds for job in jobs)
     seeds = sum(job.seeds for job in jobs)
     seconds = sum(job.seconds for job in jobs)
@@ -74,6 +78,7 @@ def cost(spec: ExperimentSpec, arm: str, spent: Iterable[Spent] = ()) -> Cost:
     return Cost(
         passes=passes,
         derivatives=derivatives,
+        switches=switches,
         examples=passes * step_rows(spec),
         step_seconds=seconds / seed_steps if measured else None,
         seconds=seconds / seeds if measured else None,
@@ -82,7 +87,13 @@ def cost(spec: ExperimentSpec, arm: str, spent: Iterable[Spent] = ()) -> Cost:
 
 
 @lru_cache(maxsize=1024)
-def _definition(arm: str) -> tuple[int, bool]:
-    """Forward passes a step, and whether it differentiates derivatives; beside k masks, analytic noise takes one without."""
+def _definition(arm: str) -> tuple[int, bool, bool]:
+    """Forward passes a step at most, whether any step differentiates derivatives, and whether steps differ in what they do."""
     chosen = strategy(arm)
-    return max(1, chosen.replicas) + bool(chosen.second_order and chosen.replicas), chosen.second_order
+    stretches = [chosen.at(step) for step in (0, *chosen.switches)]
+    return max(map(_passes, stretches)), chosen.second_order, len(stretches) > 1
+
+
+def _passes(chosen: Strategy) -> int:
+    """A pass for each mask; analytic noise beside masks takes one without."""
+    return max(1, chosen.replicas) + bool(chosen.second_order and chosen.replicas)

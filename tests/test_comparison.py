@@ -128,6 +128,12 @@ def test_passes_are_counted_by_the_arms_definition(arm: str, passes: int, gradie
     assert (found.a_step("seconds"), found.seconds) == (None, None)
 
 
+def test_an_arm_that_switches_has_no_one_price() -> None:
+    found = cost(SPEC, "dropout-8@500:dropout", [Spent(seconds=1.0, steps=1500, seeds=1)])
+    assert (found.passes, found.a_step("seconds"), found.a_step("gradients")) == (8, None, None)
+    assert cost(SPEC, "dropout@500:explicit").passes == 1
+
+
 def test_seconds_are_a_step_and_a_seed_over_all_blocks() -> None:
     found = cost(
         SPEC, "dropout", [Spent(seconds=8.0, steps=100, seeds=16), Spent(seconds=2.0, steps=100, seeds=4)]

@@ -222,7 +222,7 @@ def costs(runs: Sequence[Run], arms: Sequence[str], reference: tuple[int, str]) 
     if drawn is None:
         st.caption(
             "Fewer than two of these arms have a price in this unit: seconds are known of runs that were trained here, gradients"
-            " are counted where a step differentiates no derivatives."
+            " are counted where a step differentiates no derivatives, and an arm that switches has no one price."
         )
         return
     found, chart, score = drawn

@@ -155,7 +155,8 @@ def cost_cells(found: Cost) -> Row:
     """Seconds a seed, milliseconds a step and seed, forward passes and examples a step."""
     seconds = "–" if found.seconds is None else f"{found.seconds:,.2f} s"
     step = "–" if found.step_seconds is None else f"{1000 * found.step_seconds:,.3f} ms"
-    passes = f"{found.passes}{' + derivatives' if found.derivatives else ''}"
+    most = "at most " if found.switches else ""
+    passes = f"{most}{found.passes}{' + derivatives' if found.derivatives else ''}"
     return [seconds, step, passes, f"{found.examples:,}"]
 
 
