@@ -35,6 +35,7 @@ NAMES = (
     "viewers",
     "classroom",
     "what_if",
+    "pages",
     "peers",
     "cockpit",
     "playground",

@@ -111,6 +111,37 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
     return Interval(estimate=mean, lower=mean - half, upper=mean + half)
 
 
+def mean_intervals(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``mean_interval`` of every row at once: values (n, seeds) → means and bounds (n,), NaN where there is no bound."""
+    mean, n = values.mean(axis=1), values.shape[1]
+    if n < FEWEST_SEEDS:
+        nothing = np.full_like(mean, np.nan)
+        return mean, nothing, nothing
+    with np.errstate(invalid="ignore"):
+        half = quantile(n) * values.std(axis=1, ddof=1) / math.sqrt(n)
+    return mean, mean - half, mean + half
+
+
+def welch_interval(one: Sequence[float] | np.ndarray, other: Sequence[float] | np.ndarray) -> Interval:
+    """The difference of two means, other − one, of values that do not pair, with Welch's t interval (Welch 1947).
+
+    Its degrees of freedom are Satterthwaite's; there is none where either has fewer than three values.
+    """
+    a, b = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    estimate = float(b.mean() - a.mean())
+    if min(len(a), len(b)) < FEWEST_SEEDS:
+        return Interval(estimate=estimate)
+    with np.errstate(invalid="ignore"):
+        parts = [float(values.var(ddof=1)) / len(values) for values in (a, b)]
+    if not sum(parts) > 0:  # all alike, or not finite
+        return Interval(estimate=estimate, lower=estimate + sum(parts), upper=estimate + sum(parts))
+    freedom = sum(parts) ** 2 / sum(
+        part**2 / (len(values) - 1) for part, values in zip(parts, (a, b), strict=True)
+    )
+    half = float(stdtrit(freedom, 0.5 + LEVEL / 2)) * math.sqrt(sum(parts))
+    return Interval(estimate=estimate, lower=estimate - half, upper=estimate + half)
+
+
 def ratio_interval(
     numerator: Sequence[float] | np.ndarray, denominator: Sequence[float] | np.ndarray
 ) -> Interval:

@@ -1,6 +1,7 @@
 """Experiments, jobs, results and their points: the queue and the only source of truth. No torch, no streamlit."""
 
 from dropviz.store.classes import ClassRefusal, Classroom, UnknownClass
+from dropviz.store.library import Library, Listed, NotYours
 from dropviz.store.records import (
     Claim,
     Estimate,
@@ -27,6 +28,9 @@ __all__ = [
     "Experiment",
     "ExperimentSummary",
     "Job",
+    "Library",
+    "Listed",
+    "NotYours",
     "Point",
     "Result",
     "SnapshotName",

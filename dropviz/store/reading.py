@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, select
 
 from dropviz.experiment import ExperimentSpec
 from dropviz.store.jobs import fairest_queued
@@ -91,7 +91,34 @@ def refreshed(connection: Connection, known: Experiment, now: float) -> Experime
     )
 
 
-def derived_state(wants: str, attached: Sequence[Job] | Sequence[Row], now: float) -> ExperimentState:
+class HasState(Protocol):
+    """As much of a job as decides the state of its experiments."""
+
+    @property
+    def state(self) -> str:
+        """Of the job itself."""
+        ...
+
+    @property
+    def wants(self) -> str:
+        """What the attached experiments want together."""
+        ...
+
+    @property
+    def heartbeat_at(self) -> float | None:
+        """When it was last heard of."""
+        ...
+
+
+class Attached(NamedTuple):
+    """That much of a job, or of several in the same state."""
+
+    state: str
+    wants: str
+    heartbeat_at: float | None
+
+
+def derived_state(wants: str, attached: Sequence[HasState], now: float) -> ExperimentState:
     """The state of an experiment, from what it wants and the states of its jobs.
 
     A job that goes on for somebody else's sake does not keep a stopped or paused experiment running; when it is done
@@ -111,7 +138,7 @@ def derived_state(wants: str, attached: Sequence[Job] | Sequence[Row], now: floa
     return "running" if "running" in states else "queued"
 
 
-def _silent(job: Job | Row, now: float) -> bool:
+def _silent(job: HasState, now: float) -> bool:
     return now - (job.heartbeat_at or now) > LEASE_SECONDS
 
 

@@ -15,9 +15,11 @@ from dropviz.duration import cost_key
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import imports, jobs, leases, measuring, points, reading, submission
 from dropviz.store.classes import Classes
+from dropviz.store.curves import Curves
 from dropviz.store.database import Database
 from dropviz.store.finals import Finals, LastValues
 from dropviz.store.imports import ImportedExperiment
+from dropviz.store.library import Library
 from dropviz.store.records import (
     Action,
     Claim,
@@ -46,6 +48,8 @@ class Store:
         self.weights = Weights(database.path.with_suffix(".weights"))
         self.classes = Classes(database)
         self.sweeps = Sweeps(database)
+        self.library = Library(database)
+        self.curves = Curves(database)
         self._last_values = LastValues()
 
     @classmethod

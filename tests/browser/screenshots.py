@@ -1,6 +1,6 @@
 """``make screenshots``: the pictures of the documentation and of a review, taken from the real page.
 
-``docs/images/lab.png`` is the README's; the others (running, done, dark, narrow, two moons, failed, Curvature, System) go to
+``docs/images/lab.png`` is the README's; the others (running, done, dark, narrow, two moons, failed, Curvature, Compare, System) go to
 ``test-results/`` for somebody to look at, or all of them to the folder that is named.
 """
 
@@ -60,6 +60,7 @@ def main() -> None:
             size = LONG_PHONE if name.endswith("narrow") else LONGER
             take(browser, served, f"/lab?run={text}", folder / f"{name}.png", size, until="Done.", **look)
         take_curvature(browser, served, folder)
+        take_compare(browser, served, folder)
         take(
             browser,
             served,
@@ -89,6 +90,22 @@ def take_curvature(browser: Browser, served: Served, folder: Path) -> None:
     bare = served.store.submit(preset("classroom").with_settings(["seeds=1", "observe.refreshes=0"]))
     path = f"/curvature?run={bare}"
     take(browser, served, path, folder / "curvature-unmeasured.png", TALL, until="no curvature refreshes")
+
+
+def take_compare(browser: Browser, served: Served, folder: Path) -> None:
+    """The Compare page with three runs, of which one does not pair: in light, in dark, on a phone; and without any."""
+    changes: tuple[list[str], ...] = ([], ["p=0.2"], ["train.batch_size=32"])
+    runs = [served.store.submit(preset("classroom").with_settings(change)) for change in changes]
+    served.wait_until(lambda: all(served.store.experiment(run).state == "done" for run in runs), "runs end")
+    looks: dict[str, tuple[Any, dict[str, Any]]] = {
+        "compare": (LONGER, {}),
+        "compare-dark": (LONGER, {"color_scheme": "dark"}),
+        "compare-narrow": (LONG_PHONE, {}),
+    }
+    for name, (size, look) in looks.items():
+        path = f"/compare?runs={','.join(runs)}"
+        take(browser, served, path, folder / f"{name}.png", size, until="against cost", **look)
+    take(browser, served, "/compare", folder / "compare-empty.png", DESK, until="Tick runs on the left")
 
 
 REFRESHED = ["data=two-moons", "model.widths=[32,32]", "train.steps=300", "seeds=3"]

@@ -21,6 +21,12 @@ def texts(app: AppTest) -> str:
 ALWAYS_THERE = {"Estimate the time", "Show me around", "Teach this"}
 
 
+def figures(app: AppTest) -> list[dict[str, Any]]:
+    """What the charts that Python drew whole were given."""
+    found = [json.loads(element.proto.json) for element in app.get("bidi_component")]
+    return [data for data in found if "figure" in data]
+
+
 def pressable(app: AppTest) -> set[str]:
     """The labels of the buttons that can be pressed, but for those that always can."""
     return {button.label for button in app.button if not button.disabled} - ALWAYS_THERE

@@ -1,0 +1,5 @@
+"""The Compare page: runs beside each other."""
+
+from dropviz.web import compare
+
+compare.page()
