@@ -61,6 +61,12 @@ def test_the_engine_and_the_registries_load_neither_torch_nor_streamlit() -> Non
     assert loaded_by(*(f"dropviz.{name}" for name in names)) == set()
 
 
+def test_the_server_loads_pandas_before_any_visitors_thread_can() -> None:
+    code = "import sys, dropviz.web.server; print('pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "True"
+
+
 def test_a_training_process_loads_no_streamlit() -> None:
     assert loaded_by("dropviz.training", "dropviz.engine") == {"torch"}
 

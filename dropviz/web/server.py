@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
+import pandas  # noqa: F401 - before any thread: plotly takes it from sys.modules, where it may be half loaded
 import streamlit as st
 from anyio.to_thread import run_sync
 from starlette.middleware import Middleware
