@@ -1,0 +1,60 @@
+"""The file of outcomes: ``results.json``, row → outcome. One of them comes with the program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dropviz import settings
+from dropviz.choices import SpecError
+from dropviz.replication.outcomes import Outcome
+from dropviz.replication.settings import SCALES, Scale
+
+RECORDED = Path(__file__).with_name("recorded.json")  # benchmarks/replication/results.json leads here
+
+
+def results_table(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    """As a file has them."""
+    return {key: found.to_table() for key, found in outcomes.items()}
+
+
+def read_results(path: Path) -> dict[str, Outcome]:
+    """The outcomes in a file; none where there is no file.
+
+    Raises:
+        SpecError: The file holds something else.
+    """
+    if not path.exists():
+        return {}
+    try:
+        table = json.loads(path.read_text("utf-8"))
+        return {key: Outcome.from_table(found) for key, found in table.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise SpecError(f"{path} holds no results of a replication ({error}): move it away.") from None
+
+
+@cache
+def recorded() -> Mapping[str, Outcome]:
+    """What comes with the program: the small scale."""
+    return read_results(RECORDED)
+
+
+def own_path(scale: Scale) -> Path:
+    """Where this installation keeps what it replicated last."""
+    return settings.data_dir() / "replication" / f"{scale}.json"
+
+
+def own_results() -> dict[Scale, dict[str, Outcome]]:
+    """What was replicated here, by scale, as far as it is readable by this version of the program."""
+    found: dict[Scale, dict[str, Outcome]] = {}
+    for scale in SCALES:
+        try:
+            results = read_results(own_path(scale))
+        except SpecError:  # of another version; replicating again replaces it
+            continue
+        if results:
+            found[scale] = results
+    return found
