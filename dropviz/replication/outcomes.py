@@ -186,10 +186,7 @@ def _case(case: Case, values: Mapping[str, Mapping[str, Seeds]]) -> SettingOutco
 
 def _judged(rule: str, found: Judgement | None, missing: list[str], score: Score) -> Judged:
     if found is None:
-        lacking = " and ".join(missing)
-        return Judged(
-            rule=rule, sentence=f"Not run: {lacking} {'has' if len(missing) == 1 else 'have'} no results."
-        )
+        return Judged(rule=rule, sentence=f"No results of {', '.join(missing)}.")
     interval = {name: _number(value) for name, value in found.interval.to_table().items()}
     return Judged(
         rule=rule,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,16 @@ def own_path(scale: Scale) -> Path:
 
 def own_results() -> dict[Scale, dict[str, Outcome]]:
     """What was replicated here, by scale, as far as it is readable by this version of the program."""
-    found: dict[Scale, dict[str, Outcome]] = {}
-    for scale in SCALES:
-        try:
-            results = read_results(own_path(scale))
-        except SpecError:  # of another version; replicating again replaces it
-            continue
-        if results:
-            found[scale] = results
-    return found
+    paths = {scale: own_path(scale) for scale in SCALES}
+    here = {scale: path for scale, path in paths.items() if path.exists()}
+    found = {scale: _known(path, path.stat().st_mtime_ns) for scale, path in here.items()}
+    return {scale: results for scale, results in found.items() if results}
+
+
+@lru_cache(maxsize=len(SCALES))
+def _known(path: Path, changed: int) -> dict[str, Outcome]:
+    """The outcomes in a file that was last changed then; none where it is of another version, as replicating replaces it."""
+    try:
+        return read_results(path)
+    except SpecError:
+        return {}

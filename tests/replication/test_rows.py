@@ -103,7 +103,7 @@ def test_what_did_not_run_is_said(tiny: Path) -> None:
     lacking = {"digits": {arm: VALUES["digits"][arm] for arm in ("none", "dropout")}}
     found = outcome(row("masks"), "small", lacking, {})
     assert [claim.word for claim in found.settings["digits"].claims] == ["not run", "not run"]
-    assert found.settings["digits"].claims[1].sentence == "Not run: dropout-2 has no results."
+    assert found.settings["digits"].claims[1].sentence == "No results of dropout-2."
     assert (found.verdict, found.summary) == (None, "Not run at this scale.")
 
 
