@@ -91,3 +91,15 @@ def test_bad_input_is_told_in_a_sentence(
     assert ended.value.code == 2
     assert sentence in said
     assert "Traceback" not in said
+
+
+def test_an_estimate_says_what_each_setting_takes_and_runs_nothing(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert running.estimate([row("masks")], "small") == 0
+    each, together = capsys.readouterr().out.splitlines()
+    assert each.startswith("Few digits: about ")
+    assert together.startswith("together about ")
+    store = Store.open()
+    assert store.experiments(limit=10) == []
+    store.close()
