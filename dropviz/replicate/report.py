@@ -25,7 +25,7 @@ def report(outcomes: Mapping[str, Outcome], scale: Scale) -> str:
     """The file's text; plotly.js is in it, so that no network is needed to read it."""
     parts = [f"<h1>Replication of Wei, Kakade &amp; Ma 2020, {scale} scale</h1>"]
     parts.append(
-        "<p>Green: every test holds. Red: one at least is against the claim. Amber: the seeds leave one at least undecided."
+        "<p>Green: every test holds. Red: one at least is against the claim. Amber: one at least is undecided, or has not run."
         " All intervals are 95 %, claims are judged one by one.</p>"
     )
     parts.append(contents_html(outcomes))

@@ -72,7 +72,7 @@ class Outcome(Choices):
     """A row at a scale.
 
     Attributes:
-        verdict: red if any claim does not hold on any setting, green if all hold on all, else amber; None where nothing ran.
+        verdict: red if any claim does not hold on any setting, green if all ran and hold, else amber; None where nothing ran.
         summary: How many of them hold, in words.
         versions: What computed it: this program, its code, Python, torch and others.
     """
@@ -140,13 +140,12 @@ def _shares(arms: Mapping[str, Seeds], sign: float) -> dict[str, Interval]:
 
 
 def overall(verdicts: list[Verdict | None]) -> Verdict | None:
-    """One for all: what does not hold anywhere does not hold, and what has not run does not count."""
-    known = [one for one in verdicts if one is not None]
-    if not known:
+    """One for all: what does not hold anywhere does not hold, and what has not run is undecided."""
+    if not any(verdicts):
         return None
-    if "red" in known:
+    if "red" in verdicts:
         return "red"
-    return "green" if set(known) == {"green"} else "amber"
+    return "green" if set(verdicts) == {"green"} else "amber"
 
 
 def summary(verdicts: list[Verdict | None]) -> str:

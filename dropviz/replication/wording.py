@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 
 from dropviz.claims import SIGNS, Verdict
-from dropviz.replication.outcomes import NOT_RUN, Outcome
+from dropviz.replication.outcomes import NOT_RUN, Outcome, SettingOutcome
 from dropviz.replication.paper import Row, rows
 
 # Text colours that stand out from either ground, light and dark
@@ -26,12 +26,8 @@ def verdict_html(verdict: Verdict | None, word: str) -> str:
 
 
 def tests_html(found: Outcome) -> str:
-    """Every claim on every setting: its verdict, and its sentence with the interval."""
-    lines = [
-        f"<li>{verdict_html(claim.verdict, claim.word)} – {escape(setting.title)}: {escape(claim.sentence)}</li>"
-        for setting in found.settings.values()
-        for claim in setting.claims
-    ]
+    """Every claim on every setting: its verdict, and its sentence with the interval; one line where nothing has run."""
+    lines = [line for setting in found.settings.values() for line in _tests(setting)]
     return f'<ul class="dv-tests">{"".join(lines)}</ul>'
 
 
@@ -43,6 +39,16 @@ def contents_html(outcomes: Mapping[str, Outcome]) -> str:
 def rules(found: Outcome) -> list[str]:
     """The rules by which a row was judged, each once."""
     return list(dict.fromkeys(claim.rule for one in found.settings.values() for claim in one.claims))
+
+
+def _tests(setting: SettingOutcome) -> list[str]:
+    title = escape(setting.title)
+    if not any(claim.verdict for claim in setting.claims):
+        return [f"<li>{verdict_html(None, NOT_RUN)} – {title}</li>"]
+    return [
+        f"<li>{verdict_html(claim.verdict, claim.word)} – {title}: {escape(claim.sentence)}</li>"
+        for claim in setting.claims
+    ]
 
 
 def _line(row: Row, found: Outcome | None) -> str:
