@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import streamlit as st
 
 from dropviz.charts.replicated import COLUMNS, has_shares, replicated, replicated_rows
 from dropviz.experiment import code_version
-from dropviz.replication import HOW, NOT_RUN, Outcome, Row, own_results, recorded, rows, work
+from dropviz.replication import HOW, NOT_RUN, Outcome, Row, own_results, recorded, row, rows, work
 from dropviz.replication.wording import VERDICT_STYLE, contents_html, rules, tests_html, verdict_html
 from dropviz.web.figures import Table, figure
 
@@ -28,8 +28,8 @@ def page() -> None:
     name, outcomes = _source()
     _provenance(outcomes)
     st.html(contents_html(outcomes))
-    for row in rows():
-        _row(row, outcomes.get(row.key), name)
+    for one in rows():
+        _row(one, outcomes.get(one.key), name)
 
 
 def _source() -> tuple[str, Mapping[str, Outcome]]:
@@ -59,11 +59,17 @@ def _provenance(outcomes: Mapping[str, Outcome]) -> None:
     changed = first.versions.get("code") != code_version()
     again = " · the program's code has changed since; `dropviz replicate` computes anew" if changed else ""
     st.caption(f"Computed at {made}{again}")
+    claims = [claim for found in outcomes.values() for one in found.settings.values() for claim in one.claims]
+    lacking = sum(claim.verdict is None for claim in claims)
+    if lacking:
+        st.info(
+            f"{lacking} of {len(claims)} tests have not run. `dropviz replicate` runs them, and goes on where it was stopped."
+        )
 
 
-def _row(row: Row, found: Outcome | None, source: str) -> None:
-    st.header(f"{row.where}: {row.title}", anchor=row.key)
-    st.write(row.claim)
+def _row(claimed: Row, found: Outcome | None, source: str) -> None:
+    st.header(f"{claimed.where}: {claimed.title}", anchor=claimed.key)
+    st.write(claimed.claim)
     ours, papers = st.columns([2, 1], gap="large")
     with ours:
         st.subheader("Here", anchor=False)
@@ -73,36 +79,42 @@ def _row(row: Row, found: Outcome | None, source: str) -> None:
             st.html(f"<p>{verdict_html(found.verdict, found.word)}. {found.summary}</p>{tests_html(found)}")
     with papers:
         st.subheader("In the paper", anchor=False)
-        for line in row.paper:
+        for line in claimed.paper:
             st.write(line)
-        st.caption(row.meaning)
+        st.caption(claimed.meaning)
     if found is not None and has_shares(found):
         chart, table = drawn(found.model_dump_json())
         figure(
-            f"paper/{source}/{row.key}",
+            f"paper/{source}/{claimed.key}",
             chart,
             table,
-            title=f"{row.where}: share of dropout's gain",
+            title=f"{claimed.where}: share of dropout's gain",
             subtitle="0 % is none, 100 % is dropout; bars are 95 % intervals",
-            alt=f"{row.title}: how much of dropout's gain over no dropout each arm reaches, on each setting. {found.summary}",
+            alt=f"{claimed.title}: how much of dropout's gain over no dropout each arm reaches, on each setting. {found.summary}",
         )
     with st.expander("The rule, and the paper's own size"):
-        _details(row, found)
+        _details(claimed, found)
 
 
-def _details(row: Row, found: Outcome | None) -> None:
+def _details(claimed: Row, found: Outcome | None) -> None:
     for rule in rules(found) if found is not None else []:
         st.write(rule)
     st.write("At small scale here, and with the paper's own settings:")
     commands = [
-        f"dropviz replicate --only {row.key} --out {row.key}",
-        f"dropviz replicate --scale full --only {row.key} --out {row.key}-full",
+        f"dropviz replicate --only {claimed.key} --out {claimed.key}",
+        f"dropviz replicate --scale full --only {claimed.key} --out {claimed.key}-full",
     ]
     st.code("\n".join(commands), language="bash", wrap_lines=True)
-    st.write(f"The second takes {work(row, 'full')}; the first {work(row, 'small')}.")
+    st.write(cost(claimed.key))
     st.caption(
         f"{HOW} `--estimate` measures it on the machine at hand. Texts have to be fetched first: `dropviz data fetch ptb`."
     )
+
+
+@cache
+def cost(key: str) -> str:
+    """What a row's two commands take, in a sentence; reading all its specs takes too long for every look at the page."""
+    return f"The second takes {work(row(key), 'full')}; the first {work(row(key), 'small')}."
 
 
 @lru_cache(maxsize=64)
