@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -24,7 +23,7 @@ from dropviz.replication import (
     outcome,
     own_path,
     read_results,
-    results_table,
+    results_text,
     settings_of,
 )
 from dropviz.store import Store, StoreError
@@ -114,8 +113,7 @@ def _write(rows: Sequence[Row], scale: Scale, values: Values, out: Path) -> None
         with suppress(SpecError):  # of another version of the program: it is replaced
             former = {key: one for key, one in read_results(path).items() if one.scale == scale}
         merged = former | judged
-        text = json.dumps(results_table(merged), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-        write_whole(path, text.encode(), "replicate")
+        write_whole(path, results_text(merged).encode(), "replicate")
         if path.parent == out:
             write_whole(out / "report.html", report(merged, scale).encode(), "replicate")
 

@@ -7,7 +7,7 @@
 from dropviz.replication.cost import HOW, Work, work
 from dropviz.replication.outcomes import NOT_RUN, Judged, Outcome, SettingOutcome, outcome, shares
 from dropviz.replication.paper import Row, row, rows
-from dropviz.replication.results import RECORDED, own_path, own_results, read_results, recorded, results_table
+from dropviz.replication.results import RECORDED, own_path, own_results, read_results, recorded, results_text
 from dropviz.replication.settings import SCALES, Scale, Setting, settings_of
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
     "own_results",
     "read_results",
     "recorded",
-    "results_table",
+    "results_text",
     "row",
     "rows",
     "settings_of",

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
 
 from dropviz import settings
 from dropviz.choices import SpecError
@@ -16,9 +15,13 @@ from dropviz.replication.settings import SCALES, Scale
 RECORDED = Path(__file__).with_name("recorded.json")  # benchmarks/replication/results.json leads here
 
 
-def results_table(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
-    """As a file has them."""
-    return {key: found.to_table() for key, found in outcomes.items()}
+def results_text(outcomes: Mapping[str, Outcome]) -> str:
+    """The text of such a file, one line a row."""
+    lines = [
+        f"{json.dumps(key)}: {json.dumps(found.to_table(), ensure_ascii=False, allow_nan=False)}"
+        for key, found in outcomes.items()
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def read_results(path: Path) -> dict[str, Outcome]:

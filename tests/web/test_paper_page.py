@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dropviz.claims import WORDS
-from dropviz.replication import own_path, recorded, results_table, rows
+from dropviz.replication import own_path, recorded, results_text, rows
 from dropviz.replication.outcomes import Outcome
 from dropviz.web import paper
 
@@ -63,7 +63,7 @@ def test_what_was_replicated_here_can_be_looked_at(
     one = recorded()["fig1"]
     mine = Outcome.from_table(one.to_table() | {"verdict": "red", "summary": "Mine."})
     own_path("small").parent.mkdir(parents=True)
-    own_path("small").write_text(json.dumps(results_table({"fig1": mine})))
+    own_path("small").write_text(results_text({"fig1": mine}))
     own_path("medium").write_text("damaged")
     app = visit("5_Paper")
     (chosen,) = app.get("button_group")
