@@ -13,7 +13,7 @@ bin := .venv/bin
 pytest := OMP_NUM_THREADS=1 $(bin)/python -m pytest -rs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-slow lint types format bench carried screenshots image clean
+.PHONY: help setup setup-dev run test test-slow lint types format bench carried replicated screenshots image clean
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,9 @@ bench: setup-dev ## Measure speed against the bare PyTorch loop, and the server'
 
 carried: setup-dev ## Compute the results that the first screen shows (dropviz/results/) anew.
 	$(bin)/python -m dropviz.carried $(ARGS)
+
+replicated: setup-dev ## Record the paper's claims (dropviz/replication/recorded.json) anew; what ran before is kept.
+	@folder=$$(mktemp -d) && $(bin)/dropviz replicate --out $$folder && cp $$folder/results.json dropviz/replication/recorded.json
 
 screenshots: setup-dev ## Take the pictures of the Lab (docs/images/).
 	@bash setup/chromium

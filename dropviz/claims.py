@@ -24,6 +24,7 @@ from dropviz.score import Score
 Verdict = Literal["green", "amber", "red"]
 Pair = tuple[str, str]  # the first over the second
 WORDS: dict[Verdict, str] = {"green": "holds", "amber": "undecided", "red": "does not hold"}
+SIGNS: dict[Verdict, str] = {"green": "✔", "amber": "?", "red": "✘"}  # so that it is not colour alone
 SHARE = Score(metric="share", unit="%", factor=100, digits=0, less_is_better=False)
 
 

@@ -1,4 +1,4 @@
-"""The ``dropviz`` command: run an experiment headless, serve the dashboard, list the presets, teach a class, fetch data.
+"""The ``dropviz`` command: run experiments headless, serve the dashboard, list presets, teach a class, fetch data, replicate.
 
 Commands import what they need when they run, so that ``dropviz --help`` is there at once.
 """
@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from dropviz import class_commands, data_commands
+from dropviz.replicate import commands as replicate_commands
 
 if TYPE_CHECKING:
     from dropviz.experiment import ExperimentSpec
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(class_commands.app, name="class")
 app.add_typer(data_commands.app, name="data")
+app.command()(replicate_commands.replicate)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

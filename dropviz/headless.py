@@ -21,7 +21,7 @@ from dropviz.experiment import ExperimentSpec
 from dropviz.export import check_writable, write
 from dropviz.headline import headline
 from dropviz.store import Estimate, Experiment, Job, Store, StoreError
-from dropviz.store.records import FINAL
+from dropviz.store.records import FINAL, Origin
 from dropviz.strategies import label
 
 LOOK_SECONDS = 0.2
@@ -56,13 +56,15 @@ def run_experiment(spec: ExperimentSpec, out: Path, *, fresh: bool = False) -> i
         store.close()
 
 
-def run_to_end(store: Store, spec: ExperimentSpec, *, fresh: bool = False) -> Experiment:
+def run_to_end(
+    store: Store, spec: ExperimentSpec, *, fresh: bool = False, origin: Origin = "command"
+) -> Experiment:
     """Submit a spec, keep an engine for it and show its progress on stderr until it has ended or a signal stops it."""
     check_device(store)
     keeper = EngineKeeper()
     try:
         with stop_signals() as stopping:
-            view_id = store.submit(spec, owner="command line", origin="command", fresh=fresh)
+            view_id = store.submit(spec, owner="command line", origin=origin, fresh=fresh)
             store.watch(view_id)
             return _watch(store, view_id, keeper, stopping)
     finally:
@@ -154,8 +156,8 @@ def stop_signals() -> Iterator[threading.Event]:
 def _watch(store: Store, view_id: str, keeper: EngineKeeper, stopping: threading.Event) -> Experiment:
     console = Console(stderr=True)
     with _Bars(console) if console.is_terminal else _Lines(console) as shown:
+        experiment = store.experiment(view_id)
         while True:
-            experiment = store.experiment(view_id)
             shown.update(experiment)
             if experiment.state in FINAL:
                 return experiment
@@ -167,6 +169,7 @@ def _watch(store: Store, view_id: str, keeper: EngineKeeper, stopping: threading
             store.watch(view_id)
             if stopping.wait(LOOK_SECONDS):
                 return _stop(store, view_id)
+            experiment = store.refreshed(experiment)
 
 
 def _stop(store: Store, view_id: str) -> Experiment:

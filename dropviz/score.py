@@ -35,7 +35,7 @@ class Score:
 
     def amount(self, value: float) -> str:
         """An amount of the metric, in its unit: ``8.3`` of 0.083 accuracy."""
-        return f"{self.factor * value:.{self.digits}f}".replace("-", "−")
+        return f"{self.factor * value:z.{self.digits}f}".replace("-", "−")
 
     def bracket(self, lower: float | None, upper: float | None) -> str:
         """An interval behind an amount: `` [7.1, 9.5]``; nothing where it has no bounds."""

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,13 @@ def test_the_recipes_follow_the_house_style(extended: Path) -> None:
     files = ["dropviz/datasets/two_blobs.py", "dropviz/strategies/confidence_penalty.py"]
     ruff = Path(sys.executable).with_name("ruff")
     run([str(ruff), "check", "--config", str(ROOT / "pyproject.toml"), *files], extended)
+
+
+def test_the_recipe_of_a_claim_is_one() -> None:
+    from dropviz.replication import Row
+
+    (recipe,) = [
+        one for one in blocks("CONTRIBUTING.md", "toml") if one.startswith("# dropviz/replication/rows/")
+    ]
+    row = Row.from_table(tomllib.loads(recipe) | {"key": "gaussian"})
+    assert all({"gaussian", "dropout"} <= set(case.labels) for case in row.cases("small"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from functools import cache
 from itertools import accumulate
 from typing import ClassVar, Literal
@@ -48,6 +49,14 @@ class PythonReference(Dataset):
         description="Keep topics that repeat others, so that some of the held-out text was seen in training; off, nothing was.",
     )
 
+    downscale: float = Field(
+        1.0,
+        ge=0.01,
+        le=1,
+        title="Share of the training text",
+        description="From its beginning; the held-out texts and the vocabulary stay whole.",
+    )
+
     title: ClassVar[str] = "Python reference (English)"
     origin: ClassVar[str] = "Python's standard library"
     licence: ClassVar[str] = "PSF 2"
@@ -72,7 +81,7 @@ class PythonReference(Dataset):
 
     def load(self, seed: int) -> Text:
         """The same text for all seeds."""
-        return _text(self.tokens, self.vocabulary, repeats=self.repeats)
+        return _text(self.tokens, self.vocabulary, self.downscale, repeats=self.repeats)
 
     def tokens_described(self) -> str:
         """Size and tokenizer."""
@@ -84,10 +93,11 @@ class PythonReference(Dataset):
 
 
 @cache
-def _text(tokens: Literal["word", "character"], max_size: int, *, repeats: bool) -> Text:
+def _text(tokens: Literal["word", "character"], max_size: int, share: float, *, repeats: bool) -> Text:
     tokenizer = TOKENIZERS[tokens]
     train, validation, test = map(tokenizer.cut, parts(repeats=repeats))
-    return of_tokens(train, validation, test, tokenizer=tokenizer, max_size=max_size)
+    whole = of_tokens(train, validation, test, tokenizer=tokenizer, max_size=max_size)
+    return replace(whole, train=whole.train[: round(share * len(whole.train))])
 
 
 @cache

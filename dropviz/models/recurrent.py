@@ -46,7 +46,7 @@ class Recurrent(Model):
 
     layers: int = Field(2, ge=1, le=6, title="Layers", description="Recurrent layers, one on the other.")
     width: int = Field(
-        128, ge=1, le=2048, title="Hidden width", description="Units of each layer but a tied last one."
+        128, ge=1, le=4096, title="Hidden width", description="Units of each layer but a tied last one."
     )
     embedding: int = Field(
         128, ge=1, le=2048, title="Embedding", description="Numbers that stand for a token."

@@ -43,7 +43,7 @@ class Transformer(Model):
     """
 
     name: Literal["transformer"] = "transformer"
-    layers: int = Field(2, ge=1, le=12, title="Layers", description="Of attention and feed-forward each.")
+    layers: int = Field(2, ge=1, le=16, title="Layers", description="Of attention and feed-forward each.")
     width: int = Field(
         128, ge=1, le=2048, title="Width", description="Numbers that stand for a token in every layer."
     )

@@ -186,6 +186,13 @@ def test_the_reference_names_its_python() -> None:
     assert PythonReference().source() == f"python {sys.version.split()[0]}"
 
 
+def test_the_reference_is_cut_down_to_its_beginning() -> None:
+    whole, part = PythonReference().load(0), PythonReference(downscale=0.1).load(0)
+    np.testing.assert_array_equal(part.train, whole.train[: round(0.1 * len(whole.train))])
+    np.testing.assert_array_equal(part.test, whole.test)
+    assert part.vocabulary == whole.vocabulary
+
+
 # Fetched texts.
 
 

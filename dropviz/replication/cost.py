@@ -1,0 +1,58 @@
+"""What a row costs, by arithmetic from its specs: an estimate, for runs that are too long to measure their cost first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dropviz.duration import shown_seconds
+from dropviz.experiment import ExperimentSpec, step_rows
+from dropviz.replication.paper import Row
+from dropviz.replication.settings import Scale
+from dropviz.strategies import strategy
+
+A_MULTIPLICATION = 6  # operations: two forward, and twice as many back
+SECOND_ORDER = 3  # plain steps; see Strategy.second_order
+CORE = 47e9  # operations a second of one thread: `none` of the preset reference-lstm, benchmarks/RESULTS.md
+GPU = 10e12  # a second, sustained: an assumption, not measured
+
+WORTH_A_GPU = 1e16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What is to be computed, in floating-point operations."""
+
+    operations: float
+
+    def __str__(self) -> str:
+        on_a_gpu = f", or {_shown(self.operations / GPU)} of a GPU" if self.operations > WORTH_A_GPU else ""
+        return f"about {_shown(self.operations / CORE)} of one core{on_a_gpu}"
+
+
+HOW = (
+    "Estimated, not measured: 6 × multiplications × rows × steps × passes, a step of second order counted as three. A core does 47"
+    " GFLOP/s, as one thread does on the preset reference-lstm (benchmarks/RESULTS.md); of a GPU 10 TFLOP/s are assumed."
+)
+
+
+def work(row: Row, scale: Scale) -> Work:
+    """Of all settings that a row is tested on; what several rows share is computed once but counted in each."""
+    found = 0.0
+    for case in row.cases(scale):
+        for part, setting in case.settings.items():
+            found += operations(setting.spec(case.arms(part)))
+    return Work(operations=found)
+
+
+def operations(spec: ExperimentSpec) -> float:
+    """Of a spec's training, over all arms and seeds."""
+    passes = sum(
+        max(1, arm.replicas) + (SECOND_ORDER - 1) * arm.second_order for arm in map(strategy, spec.arms)
+    )
+    plain = A_MULTIPLICATION * spec.model.multiplications(spec.data.task) * step_rows(spec)
+    return float(plain * spec.train.steps * spec.seeds * passes)
+
+
+def _shown(seconds: float) -> str:
+    days = seconds / 86400
+    return shown_seconds(seconds) if days < 3 else f"{days:,.0f} days"
