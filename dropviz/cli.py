@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from dropviz import class_commands, data_commands
+from dropviz import class_commands, data_commands, lesson_commands
 from dropviz.replicate import commands as replicate_commands
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(class_commands.app, name="class")
 app.add_typer(data_commands.app, name="data")
+app.command()(lesson_commands.lessons)
 app.command()(replicate_commands.replicate)
 
 

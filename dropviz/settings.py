@@ -70,11 +70,24 @@ def files_dir() -> Path | None:
     Raises:
         ValueError: ``DROPVIZ_FILES`` names something that is not a directory.
     """
-    text = os.environ.get("DROPVIZ_FILES", "").strip()
+    return _existing("DROPVIZ_FILES")
+
+
+def lessons_dir() -> Path | None:
+    """The folder of a teacher's own lessons that ``$DROPVIZ_LESSONS`` names; None where it is not set.
+
+    Raises:
+        ValueError: ``DROPVIZ_LESSONS`` names something that is not a directory.
+    """
+    return _existing("DROPVIZ_LESSONS")
+
+
+def _existing(variable: str) -> Path | None:
+    text = os.environ.get(variable, "").strip()
     if not text:
         return None
     if not os.path.isdir(os.path.expanduser(text)):
-        raise ValueError(f"DROPVIZ_FILES = {text!r} is not a directory: name one, or unset it.")
+        raise ValueError(f"{variable} = {text!r} is not a directory: name one, or unset it.")
     return Path(text).expanduser().absolute()
 
 
