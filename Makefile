@@ -50,7 +50,7 @@ bench: setup-dev ## Measure speed against the bare PyTorch loop, and the server'
 	$(bin)/python -m benchmarks $(ARGS)
 
 carried: setup-dev ## Compute the results that the first screen shows (dropviz/results/) anew.
-	$(bin)/python -m dropviz.carried $(ARGS)
+	$(bin)/python -m dropviz.commands.carried $(ARGS)
 
 replicated: setup-dev ## Record the paper's claims (dropviz/replication/recorded.json) anew; what ran before is kept.
 	@folder=$$(mktemp -d) && $(bin)/dropviz replicate --out $$folder && cp $$folder/results.json dropviz/replication/recorded.json

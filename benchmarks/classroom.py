@@ -12,9 +12,9 @@ from benchmarks.measure import Row, Summary, ratio, temporary_data
 from dropviz.classes import ClassDefinition
 from dropviz.experiment import preset
 from dropviz.store import Classroom, Point, Store
-from dropviz.web import pooled
+from dropviz.web.classroom import pooled
+from dropviz.web.classroom.pooled import PooledReader, view_of
 from dropviz.web.feed import Cursor
-from dropviz.web.pooled import PooledReader, view_of
 
 FEW, MANY = 10, 100
 SEEDS = 3

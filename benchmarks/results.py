@@ -18,8 +18,8 @@ import pandas as pd
 
 from benchmarks.__main__ import _heading
 from benchmarks.measure import say, temporary_data
+from dropviz.commands.headless import run_experiment
 from dropviz.experiment import ExperimentSpec, preset
-from dropviz.headless import run_experiment
 
 FILE = Path(__file__).parent / "RESULTS.md"
 HEADING = "# Results of the language presets\n"

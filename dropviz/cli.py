@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from dropviz import class_commands, data_commands, lesson_commands
-from dropviz.replicate import commands as replicate_commands
+from dropviz.commands import classroom as class_commands
+from dropviz.commands import data as data_commands
+from dropviz.commands import lessons as lesson_commands
+from dropviz.commands.replicate import commands as replicate_commands
 
 if TYPE_CHECKING:
     from dropviz.experiment import ExperimentSpec
@@ -75,7 +77,7 @@ def run(
 ) -> int:
     """Run an experiment and write summary.json, points.parquet and spec.json."""
     from dropviz.budget import check_budget, check_data
-    from dropviz.headless import estimate_experiment, run_experiment
+    from dropviz.commands.headless import estimate_experiment, run_experiment
 
     _tell_of_extensions()
     chosen = _chosen(spec, preset)
@@ -139,7 +141,7 @@ def sweep(
     ] = False,
 ) -> int:
     """Run an experiment over one or two knobs; write sweep.json, cells.parquet and values.parquet. What is computed is kept."""
-    from dropviz.sweep_command import asked_sweep, estimate_sweep, run_sweep
+    from dropviz.commands.sweep import asked_sweep, estimate_sweep, run_sweep
 
     _tell_of_extensions()
     asked = asked_sweep(base, list(vary or []), question, _changes(settings, arms, seeds))
@@ -154,7 +156,7 @@ def serve(
     ] = "127.0.0.1",
 ) -> int:
     """Serve the dashboard, with its engine, until Ctrl-C."""
-    from dropviz.serve import serve as supervise
+    from dropviz.commands.serve import serve as supervise
 
     _tell_of_extensions()
     return supervise(host, port)
@@ -209,7 +211,7 @@ def export_(
     out: Annotated[Path, typer.Option(help="Where the files go.")] = Path("dropviz-out"),
 ) -> int:
     """Write a run of this machine's store as files."""
-    from dropviz.keeping import export_run
+    from dropviz.commands.keeping import export_run
 
     return export_run(run, [name.strip() for name in formats.split(",") if name.strip()], out)
 
@@ -219,7 +221,7 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE.zip", help="What `dropviz export` or Keep wrote.")],
 ) -> int:
     """Take an exported run into this machine's store."""
-    from dropviz.keeping import import_run
+    from dropviz.commands.keeping import import_run
 
     return import_run(file)
 

@@ -1,5 +1,5 @@
 """The Compare page: runs beside each other."""
 
-from dropviz.web import compare
+from dropviz.web.compare import page as compare
 
 compare.page()

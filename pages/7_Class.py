@@ -1,5 +1,5 @@
 """The Class page: a link for students, and everybody's results."""
 
-from dropviz.web import class_page
+from dropviz.web.classroom import page as class_page
 
 class_page.page()

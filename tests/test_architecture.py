@@ -39,20 +39,7 @@ def test_the_import_contracts_of_pyproject_hold() -> None:
 
 
 def test_the_web_process_loads_no_torch() -> None:
-    names = (
-        "web",
-        "charts",
-        "analysis",
-        "headline",
-        "store",
-        "experiment",
-        "export",
-        "cli",
-        "serve",
-        "sweeps",
-        "sweep_command",
-        "headless",
-    )
+    names = ("web", "charts", "analysis", "store", "experiment", "export", "cli", "commands", "sweeps", "lessons")
     assert loaded_by(*(f"dropviz.{name}" for name in names)) == {"streamlit"}
 
 

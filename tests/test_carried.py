@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from dropviz.analysis import decompose
-from dropviz.carried import settings
+from dropviz.analysis.headline import headline
+from dropviz.commands.carried import settings
 from dropviz.experiment import ExperimentSpec, preset, refresh_steps
-from dropviz.headline import headline
 from dropviz.training import Block, Record
 
 RESULTS = Path(__file__).resolve().parents[1] / "dropviz" / "results"

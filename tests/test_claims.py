@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from dropviz.analysis.claims import KINDS, Claim, Judgement, read_claim
+from dropviz.analysis.score import Score, score_of
 from dropviz.choices import SpecError
-from dropviz.claims import KINDS, Claim, Judgement, read_claim
-from dropviz.score import Score, score_of
 from dropviz.task import classification, language
 
 ACCURACY = score_of(classification((1, 8, 8), classes=10))

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dropviz import serve
+from dropviz.commands import serve
 from dropviz.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -249,7 +249,7 @@ def test_serving_without_the_page_or_a_free_port_is_refused(
 SERVE = """
 import sys
 from pathlib import Path
-from dropviz import serve
+from dropviz.commands import serve
 serve.find_app = lambda: Path(sys.argv[1])
 sys.exit(serve.serve("127.0.0.1", int(sys.argv[2])))
 """

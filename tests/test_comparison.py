@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dropviz.analysis import mean_interval, welch_interval
-from dropviz.comparison import Contender, Priced, at_cost, at_equal_cost, difference, mean_score
-from dropviz.cost import Spent, cost
-from dropviz.curves import Curve
+from dropviz.analysis.comparison import Contender, Priced, at_cost, at_equal_cost, difference, mean_score
+from dropviz.analysis.cost import Spent, cost
+from dropviz.analysis.curves import Curve
 from dropviz.experiment import ExperimentSpec, preset
 
 SPEC = preset("noisy-digits")

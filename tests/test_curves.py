@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dropviz.analysis import mean_interval, mean_intervals, welch_interval
-from dropviz.curves import Band, Curve, at_step, band, joined, smoothed, thinned
+from dropviz.analysis.curves import Band, Curve, at_step, band, joined, smoothed, thinned
 
 
 def curve(points: int = 40, seeds: int = 4, every: int = 5) -> Curve:

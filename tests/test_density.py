@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from dropviz import density
+from dropviz.analysis import density
 
 
 def random_density(seeds: int, nodes: int) -> np.ndarray:

@@ -8,8 +8,8 @@ from math import log
 import pytest
 
 from dropviz.analysis import Decomposition, Interval, MaskNoiseCheck, decompose
+from dropviz.analysis.headline import headline as sentence_of
 from dropviz.experiment import ExperimentSpec, preset
-from dropviz.headline import headline as sentence_of
 from tests.test_analysis import ACCURACY, Values, arm, gaining
 
 SPEC = preset("noisy-digits")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dropviz.analysis import decompose
+from dropviz.analysis.headline import headline
+from dropviz.analysis.pooling import Entry, Pool, pools, refusal
 from dropviz.experiment import preset
-from dropviz.headline import headline
-from dropviz.pooling import Entry, Pool, pools, refusal
 
 SPEC = preset("noisy-digits")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from dropviz.commands.sweep import asked_sweep
 from dropviz.experiment import SpecError
 from dropviz.store import Store
-from dropviz.sweep_command import asked_sweep
 from tests.test_cli import environment, run
 
 __all__ = ["environment"]

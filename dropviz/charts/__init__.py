@@ -1,6 +1,6 @@
 """Charts, one file each: plotly figures with empty traces that say in their ``meta`` what they show.
 
-The live board in the browser (``web/live_board``) fills them. Drawing only: nothing here computes a statistic, reads a
+The live board in the browser (``web/browser/live_board``) fills them. Drawing only: nothing here computes a statistic, reads a
 store or imports streamlit.
 """
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dropviz import density
+from dropviz.analysis import density
 from dropviz.charts.chart import Subject
 from dropviz.charts.style import arm_style, translucent
 from dropviz.charts.traces import two_panels, value_axis

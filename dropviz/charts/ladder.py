@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from dropviz.analysis import FEWEST_SEEDS
+from dropviz.analysis.score import score_of
 from dropviz.charts.chart import Chart, Subject
 from dropviz.charts.style import arm_style, translucent
-from dropviz.score import score_of
 from dropviz.strategies import Strategy, label, strategy
 
 EFFECT = "#0072b2"

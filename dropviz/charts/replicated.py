@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import plotly.graph_objects as go
 
 from dropviz.analysis import Interval
+from dropviz.analysis.claims import SHARE
 from dropviz.charts.style import arm_style
-from dropviz.claims import SHARE
 from dropviz.replication import Outcome, shares
 
 WIDEST = 2.2  # of the axis, in gains to each side of its middle

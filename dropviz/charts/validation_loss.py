@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
+from dropviz.analysis.score import score_of
 from dropviz.charts.chart import Chart, Subject
 from dropviz.charts.traces import curves, over_steps, reference
-from dropviz.score import score_of
 
 
 def _figure(subject: Subject) -> go.Figure:

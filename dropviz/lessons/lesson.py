@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from dropviz.analysis.claims import Claim, read_claim
+from dropviz.analysis.score import Score, score_of
 from dropviz.choices import Choices, SpecError, shown, unknown_name
-from dropviz.claims import Claim, read_claim
 from dropviz.experiment import ExperimentSpec, preset
 from dropviz.lessons.quantity import Quantity
-from dropviz.score import Score, score_of
 
 Step = Literal["claim", "predict", "run", "reveal"]
 STEPS: tuple[Step, ...] = ("claim", "predict", "run", "reveal")
@@ -154,7 +154,7 @@ class Choose(Choices):
 
 
 class Effect(Choices):
-    """What the experiment shall show, judged by the rule of a claim (``dropviz.claims``)."""
+    """What the experiment shall show, judged by the rule of a claim (``dropviz.analysis.claims``)."""
 
     claim: dict[str, Any]
     metric: str = ""

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dropviz.analysis import FEWEST_SEEDS, Interval
-from dropviz.claims import Judgement, Verdict
+from dropviz.analysis.claims import Judgement, Verdict
+from dropviz.analysis.score import Score
 from dropviz.experiment import ExperimentSpec
 from dropviz.lessons.lesson import Amount, Choose, Curves, Draw, Effect, Lesson, Symbol
 from dropviz.lessons.measured import Measured
-from dropviz.score import Score
 
 NEAR = 0.1  # of the height of the chart: so far off, a drawn point counts as met
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dropviz.claims import Judgement
+from dropviz.analysis.claims import Judgement
 from dropviz.export import versions
 from dropviz.lessons.lesson import Lesson
 from dropviz.lessons.measured import Measured

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from dropviz.analysis import FEWEST_SEEDS, Interval, Seeds, mean_interval, ratio_interval
+from dropviz.analysis.claims import WORDS, Judgement, Verdict
+from dropviz.analysis.score import Score, score_of
 from dropviz.choices import Choices
-from dropviz.claims import WORDS, Judgement, Verdict
 from dropviz.replication.paper import Case, Row
 from dropviz.replication.settings import Scale
-from dropviz.score import Score, score_of
 
 Number = float | None  # JSON has neither NaN nor infinity
 SPLIT = "test"

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import Field, SerializeAsAny, field_validator
 
 from dropviz.analysis import EQUIVALENCE_MARGIN
+from dropviz.analysis.claims import Claim, read_claim
 from dropviz.choices import Choices, unknown_name
-from dropviz.claims import Claim, read_claim
 from dropviz.replication.settings import Scale, Setting, settings_of
 from dropviz.strategies import strategy
 

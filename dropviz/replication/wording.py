@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from dropviz.claims import SIGNS, Verdict
+from dropviz.analysis.claims import SIGNS, Verdict
 from dropviz.replication.outcomes import NOT_RUN, Outcome, SettingOutcome
 from dropviz.replication.paper import Row, rows
 

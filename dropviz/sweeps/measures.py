@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from dropviz.analysis import FEWEST_SEEDS, Interval, decompose, mean_interval, ratio_interval
+from dropviz.analysis.score import score_of
 from dropviz.choices import unknown_name
 from dropviz.experiment import ExperimentSpec, live_steps
-from dropviz.score import score_of
 
 Finals = Mapping[str, Mapping[str, Mapping[int, float]]]  # arm → metric → seed → value
 ANALYTIC, BY_DEFINITION = "term/explicit", "regularizer/monte_carlo"

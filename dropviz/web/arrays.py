@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dropviz import density
+from dropviz.analysis import density
 from dropviz.store import SnapshotName, SnapshotRow
 from dropviz.web.aggregate import Place, tidy
 
@@ -62,7 +62,7 @@ def travelling(kind: str, places: Sequence[Place], seeds: Seeds, find: Find) -> 
 
 
 def _density(places: Sequence[Place], seeds: Seeds, find: Find) -> dict[str, Any]:
-    """The mean over seeds on the grid of ``dropviz.density``, from its first number that is not 0 on."""
+    """The mean over seeds on the grid of ``dropviz.analysis.density``, from its first number that is not 0 on."""
     rows = {job: find(job, "spectrum/density").array for job in {job for job, _ in places}}
     mean = density.averaged(np.stack([rows[job][position] for job, position in places]))
     if mean is None:

@@ -36,4 +36,4 @@ def base() -> str:
 
 
 def _files(folder: str) -> list[Any]:
-    return sorted((resources.files("dropviz.web") / folder).iterdir(), key=lambda file: file.name)
+    return sorted((resources.files("dropviz.web") / "browser" / folder).iterdir(), key=lambda file: file.name)

@@ -8,9 +8,11 @@ import streamlit as st
 
 from dropviz.experiment import ExperimentSpec, SpecError, preset, preset_names
 from dropviz.store import ClassRefusal, Experiment
-from dropviz.web import classroom, examples, linked
+from dropviz.web import examples, linked
 from dropviz.web.board import board
-from dropviz.web.classroom import Attended
+from dropviz.web.classroom import member as classroom
+from dropviz.web.classroom.member import Attended
+from dropviz.web.classroom.teach import teach_button
 from dropviz.web.controls import buttons, submit
 from dropviz.web.estimates import amount, amount_and_time
 from dropviz.web.fork import fork_panel, offer_button
@@ -20,7 +22,6 @@ from dropviz.web.plain import plain
 from dropviz.web.reader import shown_state
 from dropviz.web.sharing import keep, share
 from dropviz.web.shown import example_of, forget, go_to, named_run, shown_run, unknown
-from dropviz.web.teach import teach_button
 from dropviz.web.tour import tour, tour_button
 
 

@@ -24,12 +24,13 @@ from starlette.routing import Route
 from dropviz import settings
 from dropviz.charts import Page
 from dropviz.store import Store, UnknownClass, UnknownExperiment
-from dropviz.web import examples, pooled
+from dropviz.web import examples
 from dropviz.web.arrays import KINDS
+from dropviz.web.classroom import pooled
+from dropviz.web.classroom.pooled import PooledReader
 from dropviz.web.examples import Example
 from dropviz.web.feed import Cursor, Feed
 from dropviz.web.payload import BadRequest, NoArray
-from dropviz.web.pooled import PooledReader
 from dropviz.web.reader import Reader
 
 MOST_READERS = 64

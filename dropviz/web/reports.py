@@ -13,12 +13,12 @@ from string import Template
 from typing import Any
 
 from dropviz import __version__
+from dropviz.analysis.headline import headline
+from dropviz.analysis.score import score_of
 from dropviz.charts import Page
 from dropviz.experiment import ExperimentSpec, SpecError
 from dropviz.experiment.links import PRESET, query_of
 from dropviz.export import decomposition, finished_values, series_of, summary
-from dropviz.headline import headline
-from dropviz.score import score_of
 from dropviz.store import Experiment, Store
 from dropviz.web.payload import for_page
 from dropviz.web.reader import Reader
@@ -134,7 +134,7 @@ def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 
 def _text(name: str) -> str:
-    return (resources.files("dropviz.web") / "report" / name).read_text("utf-8")
+    return (resources.files("dropviz.web") / "browser" / "report" / name).read_text("utf-8")
 
 
 @cache

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from dropviz.analysis import decompose
+from dropviz.analysis.headline import headline
+from dropviz.analysis.score import score_of
 from dropviz.charts import Subject
 from dropviz.experiment import ExperimentSpec
-from dropviz.headline import headline
-from dropviz.score import score_of
 from dropviz.store.records import FINAL
 from dropviz.web.aggregate import comparison_step, summary, tidy
 

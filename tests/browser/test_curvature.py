@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from dropviz import density
+from dropviz.analysis import density
 from dropviz.experiment import preset
 from dropviz.store import Store
 from tests.browser.served import Served

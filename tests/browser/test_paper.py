@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from dropviz.claims import WORDS
-from dropviz.replicate.report import report
+from dropviz.analysis.claims import WORDS
+from dropviz.commands.replicate.report import report
 from dropviz.replication import NOT_RUN, recorded, rows
 from tests.browser.served import Served
 

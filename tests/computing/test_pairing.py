@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dropviz import datasets, models
+from dropviz.analysis.pairing import breaks, sentence
 from dropviz.experiment import ExperimentSpec, preset
-from dropviz.pairing import breaks, sentence
 from dropviz.training.feed import feed
 
 DIGITS = preset("noisy-digits").with_settings(["data.train_size=64", "model.widths=[8]", "train.steps=20"])

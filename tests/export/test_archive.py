@@ -15,10 +15,10 @@ import pytest
 from safetensors.numpy import load, save
 
 from dropviz import export
+from dropviz.analysis.headline import headline
 from dropviz.choices import SpecError
 from dropviz.experiment import ExperimentSpec
 from dropviz.export import archive
-from dropviz.headline import headline
 from dropviz.store import Experiment, SnapshotRow, Store, points
 from dropviz.store.schema import arrays
 from tests.export.played import finished, run_next

@@ -13,7 +13,7 @@ import pytest
 
 from dropviz.choices import SpecError
 from dropviz.cli import main
-from dropviz.replicate import running
+from dropviz.commands.replicate import running
 from dropviz.replication import own_results, read_results, row, rows
 from dropviz.store import Store
 

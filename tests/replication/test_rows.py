@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from dropviz.analysis.claims import Better, Equivalent, Trend
 from dropviz.budget import check_budget
 from dropviz.choices import SpecError
-from dropviz.claims import Better, Equivalent, Trend
 from dropviz.replication import SCALES, Outcome, Row, outcome, row, rows, settings_of, shares, work
 from dropviz.replication.outcomes import overall, summary
 
@@ -54,7 +54,7 @@ def test_the_small_scale_has_five_seeds_or_more_and_keeps_to_a_servers_budget() 
 
 
 def test_all_arms_of_a_setting_fit_into_one_experiment() -> None:
-    from dropviz.replicate.running import plan
+    from dropviz.commands.replicate.running import plan
 
     for scale in SCALES:
         for spec in plan(rows(), scale).values():

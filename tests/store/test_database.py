@@ -123,7 +123,8 @@ def test_settings_follow_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "module", ["dropviz.store", "dropviz.engine", "dropviz.cli", "dropviz.headless", "dropviz.serve"]
+    "module",
+    ["dropviz.store", "dropviz.engine", "dropviz.cli", "dropviz.commands.headless", "dropviz.commands.serve"],
 )
 def test_importing_it_imports_neither_torch_nor_streamlit(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'torch', 'streamlit', 'sklearn'}} & set(sys.modules)))"

@@ -20,8 +20,9 @@ from streamlit.testing.v1 import AppTest
 from dropviz.experiment import ExperimentSpec, evaluation_steps, preset
 from dropviz.store import Claim, Point, SnapshotRow, Store
 from dropviz.store.records import Outcome
-from dropviz.web import component, examples, live, reader, sweep_reader
+from dropviz.web import component, examples, live, reader
 from dropviz.web.visitor import COOKIE
+from dropviz.web.whatif import reader as sweep_reader
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 ME = "0123456789abcdef" * 2

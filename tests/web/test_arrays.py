@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from starlette.applications import Starlette
 
-from dropviz import density
+from dropviz.analysis import density
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import SnapshotName, Store
 from dropviz.web import live

@@ -14,8 +14,10 @@ from dropviz.choices import SpecError
 from dropviz.classes import ClassDefinition
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import ClassRefusal, Classroom, Store
-from dropviz.web import class_page, controls, pooled, teach
-from dropviz.web.pooled import view_of
+from dropviz.web import controls
+from dropviz.web.classroom import page as class_page
+from dropviz.web.classroom import pooled, teach
+from dropviz.web.classroom.pooled import view_of
 from dropviz.web.visitor import COOKIE
 from tests.web.looking import pressable, run_in_url, texts
 
@@ -192,7 +194,7 @@ def test_the_teacher_takes_no_seat_by_looking(
 def form(text: str) -> None:
     import json
 
-    from dropviz.web.teach import class_form
+    from dropviz.web.classroom.teach import class_form
 
     class_form(json.loads(text))
 

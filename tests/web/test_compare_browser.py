@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import Store
-from dropviz.web.compare_browser import A_PAGE
-from dropviz.web.compare_search import Wanted, facets, found
+from dropviz.web.compare.browser import A_PAGE
+from dropviz.web.compare.search import Wanted, facets, found
 from tests.web.looking import texts
 
 OTHER = "f" * 32

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from dropviz.analysis import mean_interval
 from dropviz.store import Store
-from dropviz.web.compare_runs import MOST_RUNS
+from dropviz.web.compare.runs import MOST_RUNS
 from tests.web.looking import carry, figures, texts
 
 OTHER = "f" * 32

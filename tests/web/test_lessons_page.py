@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from dropviz.experiment import preset
 from dropviz.lessons import entries
-from dropviz.web.lessons_reveal import configuration
+from dropviz.web.lessons.reveal import configuration
 from tests.lessons.samples import CHOOSE, write
 from tests.web.looking import texts
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dropviz.claims import WORDS
+from dropviz.analysis.claims import WORDS
 from dropviz.replication import own_path, recorded, results_text, rows
 from dropviz.replication.outcomes import Outcome
 from dropviz.web import paper

@@ -13,9 +13,10 @@ from dropviz.analysis import decompose, mean_interval
 from dropviz.classes import ClassDefinition
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import Classroom, Store
-from dropviz.web import live, pooled
+from dropviz.web import live
+from dropviz.web.classroom import pooled
+from dropviz.web.classroom.pooled import PooledReader, view_of
 from dropviz.web.feed import Cursor
-from dropviz.web.pooled import PooledReader, view_of
 from tests.web.conftest import value
 
 ARMS = ("none", "dropout", "dropout-8")
@@ -263,7 +264,7 @@ def test_a_class_that_expires_while_somebody_watches_is_closed(store: Store, spe
 
 def test_seeds_that_stop_early_leave_a_gap_where_not_all_have_a_value(spec: ExperimentSpec) -> None:
     from dropviz.store import Point
-    from dropviz.web.pool import Pool
+    from dropviz.web.classroom.pool import Pool
 
     pool = Pool(spec)
     for seed, steps in ((0, (0, 10, 20)), (1, (0, 10))):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from dropviz.analysis import decompose, mean_interval
+from dropviz.analysis.headline import headline
 from dropviz.charts import Subject
 from dropviz.experiment import ExperimentSpec
-from dropviz.headline import headline
 from dropviz.store import Point
 from dropviz.task import classification
 from dropviz.web.aggregate import Aggregate

@@ -1,0 +1,1 @@
+"""A class: its teacher, its members, and everybody's runs in one band."""

@@ -1,0 +1,1 @@
+"""The Compare page: runs are found again and laid beside each other."""

@@ -1,0 +1,1 @@
+"""The Lessons page: claim, predict, run, reveal."""
