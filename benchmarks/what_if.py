@@ -4,76 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.sync.client import ClientConnection, connect
 
 from benchmarks.measure import Row, Summary, temporary_data
-from benchmarks.viewers import _cpu_seconds, _server
+from benchmarks.tab import ME, Pass, Tab
+from benchmarks.viewers import _server
 from dropviz.engine import lock
 from dropviz.experiment import preset
 from dropviz.store import Point, Store
 from dropviz.sweeps import Axis, Sweep, grid
-from dropviz.web.visitor import COOKIE
 
-ME = "0123456789abcdef" * 2
 SIDE = 20
 ARMS = 'arms=["none", "dropout", "explicit+implicit"]'
 SETTINGS = (ARMS, "seeds=6", "train.steps=300", "observe.evaluations=1")
 METRICS = ("test/accuracy", "test/loss", "term/explicit", "regularizer/monte_carlo")
 OTHERS = 60  # further metrics that a job leaves, among which these are found
-PATIENCE_SECONDS = 120.0
 MOST_MILLISECONDS, MOST_QUIET = 60, 20
 MOST_BYTES = 100_000
 PAUSE_SECONDS = 4.0  # for which a picture of 400 cells is not drawn anew
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pass:
-    """One run of the script or of its part that follows the cells."""
-
-    cpu: float
-    wall: float
-    bytes: int
-
-
-@dataclass
-class Tab:
-    """The page that somebody has open: it speaks as the browser does, and keeps the messages that may be kept."""
-
-    connection: ClientConnection
-    process: int
-    query: str
-    kept: set[str] = field(default_factory=set)
-    fragment: str = ""
-
-    def run(self, fragment: str = "") -> Pass:
-        """Ask for the script, or for one part of it, and take all that comes of it."""
-        message = BackMsg()
-        message.rerun_script.query_string = self.query
-        message.rerun_script.page_name = "what-if"
-        message.rerun_script.fragment_id = fragment
-        message.rerun_script.cached_message_hashes.extend(self.kept)
-        before, started, size = _cpu_seconds(self.process), time.perf_counter(), 0
-        self.connection.send(message.SerializeToString())
-        while True:
-            raw = self.connection.recv(timeout=PATIENCE_SECONDS)
-            size += len(raw)
-            found = ForwardMsg.FromString(raw if isinstance(raw, bytes) else raw.encode())
-            if found.metadata.cacheable and found.hash:
-                self.kept.add(found.hash)
-            if found.WhichOneof("type") == "auto_rerun":
-                self.fragment = found.auto_rerun.fragment_id
-            if found.WhichOneof("type") == "script_finished":
-                return Pass(
-                    cpu=1000 * (_cpu_seconds(self.process) - before),
-                    wall=1000 * (time.perf_counter() - started),
-                    bytes=size,
-                )
 
 
 def measure(*, quick: bool) -> list[Row]:
@@ -87,12 +37,8 @@ def measure(*, quick: bool) -> list[Row]:
             sweep_id, queued = _queue(store)
             _fill(store, 3 * SIDE * SIDE - 3 * rounds)
             with _server(folder) as (port, process):
-                headers = {"Cookie": f"{COOKIE}={ME}"}
-                address = f"ws://127.0.0.1:{port}/_stcore/stream"
-                with connect(
-                    address, subprotocols=["streamlit"], additional_headers=headers, max_size=None
-                ) as connection:  # type: ignore[list-item]
-                    tab = Tab(connection=connection, process=process, query=f"sweep={sweep_id}&show=ratio")
+                tab = Tab.open(port, process, "what-if", f"sweep={sweep_id}&show=ratio")
+                with tab.connection:
                     return [queued, *_passes(store, tab, rounds)]
         finally:
             store.close()

@@ -39,7 +39,18 @@ def test_the_import_contracts_of_pyproject_hold() -> None:
 
 
 def test_the_web_process_loads_no_torch() -> None:
-    names = ("web", "charts", "analysis", "store", "experiment", "export", "cli", "commands", "sweeps", "lessons")
+    names = (
+        "web",
+        "charts",
+        "analysis",
+        "store",
+        "experiment",
+        "export",
+        "cli",
+        "commands",
+        "sweeps",
+        "lessons",
+    )
     assert loaded_by(*(f"dropviz.{name}" for name in names)) == {"streamlit"}
 
 

@@ -80,6 +80,8 @@ def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
         offer_button(experiment)
         if st.button("Vary a knob of this run", type="tertiary", key="to_what_if"):
             go_to("2_What_if.py", experiment.id)
+        if st.button("Compare this run", type="tertiary", key="to_compare"):
+            go_to("1_Compare.py", experiment.id, "runs")
         st.button("Back to the example", type="tertiary", on_click=forget, key="back")
     tour_button()
     return table, messages, pressed

@@ -84,6 +84,6 @@ def forget() -> None:
     st.query_params.pop("run", None)
 
 
-def go_to(file: str, view_id: str) -> None:
-    """Open another page with the same run."""
-    st.switch_page(PAGES / file, query_params={"run": view_id})
+def go_to(file: str, view_id: str, name: str = "run") -> None:
+    """Open another page with the same run, which its URL calls ``name``."""
+    st.switch_page(PAGES / file, query_params={name: view_id})

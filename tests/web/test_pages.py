@@ -132,6 +132,7 @@ def test_the_lab_shows_a_run_in_every_state(
         "Curvature of this run",
         "Fork from here",
         "Vary a knob of this run",
+        "Compare this run",
         "Back to the example",
     }
 
@@ -207,6 +208,7 @@ def test_run_queues_the_experiment_and_names_it_in_the_url(
         "Curvature of this run",
         "Fork from here",
         "Vary a knob of this run",
+        "Compare this run",
         "Back to the example",
     }
     assert app.number_input(key="preset:noisy-digits/seeds").value == 2
