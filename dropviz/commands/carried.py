@@ -24,7 +24,7 @@ from dropviz.web.reader import Reader
 
 SEEDS = 64
 LOOKED_AT = ("observe.statistics=12", "observe.refreshes=8")
-FOLDER = Path(__file__).parent / "results"
+FOLDER = Path(__file__).parents[1] / "results"
 OF_THE_VIEWER = ("cursor", "reset", "state", "progress")  # of a moment and a browser, not of the result
 
 

@@ -57,7 +57,7 @@ def find_app() -> Path:
     Raises:
         ValueError: It is not there.
     """
-    path = Path(__file__).resolve().parent.parent / "app.py"
+    path = Path(__file__).resolve().parents[2] / "app.py"
     if not path.is_file():
         raise ValueError(
             f"{path} is not there: install DropViz from its repository with pip install -e . and serve that."
