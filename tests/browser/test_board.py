@@ -42,7 +42,7 @@ def tab(chromium: Browser, served: Served, view_id: str) -> Iterator[Page]:
     context = chromium.new_context(viewport={"width": 1440, "height": 1000})
     page = context.new_page()
     page.goto(f"{served.url}/lab?run={view_id}")
-    expect(page.locator(".dropviz")).to_have_attribute("data-state", "done")
+    expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", "done")
     expect(page.locator("[data-chart=curvature] .dv-plot .main-svg").first).to_be_attached()
     yield page
     context.close()

@@ -48,7 +48,7 @@ def test_two_students_run_and_the_teachers_screen_grows(
         expect(student.get_by_role("spinbutton", name="Steps")).to_be_disabled()
         expect(student.get_by_role("slider", name="Drop probability p")).to_be_enabled()
         student.get_by_role("button", name="Run my seeds").click()
-        expect(student.locator(".dropviz")).to_have_attribute("data-state", "done", timeout=60_000)
+        expect(student.locator(".dropviz[data-page]")).to_have_attribute("data-state", "done", timeout=60_000)
         expect(teacher.locator(".dv-note")).to_contain_text(
             f"{number + 1} student{'s' * number} · {2 * number + 2} paired seeds"
         )
@@ -58,7 +58,7 @@ def test_two_students_run_and_the_teachers_screen_grows(
     button(teacher, "Close the class").click()
     expect(teacher.get_by_text("This class is closed")).to_be_visible()
     students[0].get_by_text("The class", exact=True).click()
-    expect(students[0].locator(".dropviz")).to_have_attribute("data-state", "closed")
+    expect(students[0].locator(".dropviz[data-page]")).to_have_attribute("data-state", "closed")
     expect(students[0].locator(".dv-note")).to_contain_text("2 students · 4 paired seeds")
     expect(button(students[0], "Run")).to_be_disabled()
     for student in students:

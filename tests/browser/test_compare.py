@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, TimeoutError, expect
 
 from dropviz.experiment import preset
 from tests.browser.served import Served
@@ -47,6 +47,19 @@ def tick(page: Page, name: str) -> None:
     page.get_by_test_id("stSidebar").get_by_text(name, exact=True).click()
 
 
+def choose(page: Page, label: str, option: str) -> None:
+    """Of a menu; a chart that is drawn meanwhile moves the page, which closes it: then once more."""
+    found = page.get_by_role("option", name=option, exact=True)
+    for _ in range(5):
+        page.get_by_role("combobox", name=label).click()
+        try:
+            found.click(timeout=5_000)
+            return
+        except TimeoutError:
+            page.keyboard.press("Escape")
+    raise AssertionError(f"{option} cannot be chosen")
+
+
 def bars(page: Page) -> list[Any]:
     """Name, value and interval of every difference, as plotly has them."""
     page.wait_for_function("document.querySelectorAll('.dv-plot .main-svg').length > 0")
@@ -71,8 +84,7 @@ def test_ticked_runs_are_compared_and_the_link_shows_the_same_in_a_clean_profile
     chart = page.get_by_role("img", name="Differences in test accuracy to 1 · dropout")
     expect(chart).to_be_visible(timeout=90_000)  # the charts' library is large, and the machine may be busy
     expect(page.get_by_role("heading", name="Settings")).to_be_visible()
-    page.get_by_role("combobox", name="Reference").click()
-    page.get_by_role("option", name="2 · none").click()
+    choose(page, "Reference", "2 · none")
     page.wait_for_url("**reference=*")
     expect(page.get_by_role("img", name="Differences in test accuracy to 2 · none")).to_be_visible()
     settled(page)
@@ -138,8 +150,8 @@ def test_curves_hold_still_when_the_metric_changes(page: Page, served: Served, m
         "() => window.plot._fullData.find(one => one.name === 'dropout' && one.mode === 'lines+markers').y.length"
     )
     assert values == 7
-    page.get_by_role("combobox", name="Metric").click()
-    page.get_by_role("option", name="validation loss").click()
+    settled(page)
+    choose(page, "Metric", "validation loss")
     page.wait_for_function("() => window.plot.layout.yaxis.title.text === 'validation loss'")
     assert page.evaluate("() => window.plot.isConnected")
 

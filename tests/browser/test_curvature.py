@@ -59,8 +59,8 @@ def stranger(chromium: Browser) -> Iterator[Page]:
 
 def open_page(page: Page, served: Served, query: str) -> None:
     page.goto(f"{served.url}/curvature?{query}")
-    expect(page.locator(".dropviz")).to_have_attribute("data-state", "done")
-    for summary in page.locator("summary").all():
+    expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", "done")
+    for summary in page.locator(".dv-fold > summary").all():
         summary.click()
 
 
@@ -260,7 +260,7 @@ def test_while_it_trains_the_page_follows_until_the_scrubber_is_moved(page: Page
         preset("noisy-digits").with_settings(['arms=["none"]', "seeds=1", "model.widths=[8]", *long])
     )
     page.goto(f"{served.url}/curvature?run={view_id}")
-    expect(page.locator(".dropviz")).to_have_attribute("data-state", "running")
+    expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", "running")
     now, slider = page.locator(".dv-now strong"), page.get_by_role("slider")
     page.wait_for_function("document.querySelector('.dv-now strong')?.textContent.replace(',', '') > 200")
     seen = now.inner_text()
@@ -279,7 +279,7 @@ def test_while_it_trains_the_page_follows_until_the_scrubber_is_moved(page: Page
     page.keyboard.press("ArrowRight")
     page.wait_for_url(re.compile(r"step=100$"))
     served.store.request(view_id, "stop")  # the script runs anew, and the address stays
-    expect(page.locator(".dropviz")).to_have_attribute("data-state", "stopped")
+    expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", "stopped")
     page.wait_for_timeout(2000)
     assert page.url.endswith("&step=100")
     expect(now).to_have_text("100")
@@ -305,7 +305,7 @@ def test_the_spectrum_is_measured_at_the_chosen_step_on_request(
     page: Page, served: Served, view_id: str
 ) -> None:
     page.goto(f"{served.url}/lab?run={view_id}")
-    expect(page.locator(".dropviz")).to_have_attribute("data-state", "done")
+    expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", "done")
     button(page, "Run").click()  # from now on it is this visitor's
     page.wait_for_url(lambda url: view_id not in url)
     own = re.search(r"run=([0-9a-f]{32})", page.url)

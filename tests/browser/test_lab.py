@@ -26,7 +26,7 @@ def start_long_run(page: Page, served: Served, seed: int) -> str:
     shown = served.store.submit(long_run(seed), owner="somebody")
     served.store.request(shown, "stop")
     page.goto(f"{served.url}/lab?run={shown}")
-    expect(page.locator(".dropviz")).to_have_attribute("data-state", "stopped")
+    expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", "stopped")
     press(page, "Run")
     page.wait_for_url(lambda url: "run=" in url and shown not in url)
     return page.url.partition("run=")[2]
@@ -42,7 +42,7 @@ def press(page: Page, name: str) -> None:
 
 
 def state(page: Page, wanted: str) -> None:
-    expect(page.locator(".dropviz")).to_have_attribute("data-state", wanted)
+    expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", wanted)
 
 
 LOSS = "document.querySelector('[data-chart=loss] .dv-plot')"
@@ -92,7 +92,7 @@ def test_run_shows_live_curves_and_ends_with_the_sentence(page: Page, served: Se
     expect(page.locator(".dv-status")).to_contain_text("steps/s")
     expect(page.locator(".dv-status")).to_contain_text("cpu")
     expect(page.locator(".dv-status")).to_contain_text("last heartbeat")
-    expect(page.locator(".dropviz")).to_have_attribute("data-state", "done", timeout=90_000)
+    expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", "done", timeout=90_000)
     expect(page.locator(".dv-headline")).to_contain_text("points of test accuracy. The explicit effect")
     assert points(page) == 20
 

@@ -34,7 +34,7 @@ def choose(page: Page, menu: str, option: str) -> None:
 
 
 def ended(page: Page) -> None:
-    expect(page.locator(".dropviz")).to_have_attribute("data-state", re.compile("done|cached"))
+    expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", re.compile("done|cached"))
 
 
 def test_a_text_is_trained_on_and_its_perplexity_and_samples_are_seen(page: Page, served: Served) -> None:

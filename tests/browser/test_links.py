@@ -49,12 +49,12 @@ def test_run_puts_the_run_into_the_url_and_back_is_the_form_again(page: Page, se
     expect(seeds(page)).to_have_value("2")
     page.get_by_role("button", name=re.compile("^Run")).click()
     page.wait_for_url(re.compile(r"/lab\?run=[0-9a-f]{32}$"))
-    expect(page.locator(".dropviz")).to_have_attribute("data-state", re.compile("done|cached"))
+    expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", re.compile("done|cached"))
     page.go_back()
-    expect(page.locator(".dropviz")).to_have_attribute("data-state", "example")
+    expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", "example")
     expect(seeds(page)).to_have_value("2")
     page.go_forward()
-    expect(page.locator(".dropviz")).to_have_attribute("data-state", re.compile("done|cached"))
+    expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", re.compile("done|cached"))
 
 
 def test_typing_fast_loses_nothing(page: Page, served: Served) -> None:
