@@ -235,7 +235,7 @@ def test_presets_are_listed(environment: dict[str, str]) -> None:
 def test_serving_without_the_page_or_a_free_port_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "__file__", str(tmp_path / "dropviz" / "serve.py"))
+    monkeypatch.setattr(serve, "__file__", str(tmp_path / "dropviz" / "commands" / "serve.py"))
     with pytest.raises(ValueError, match=r"app\.py is not there"):
         serve.find_app()
     (tmp_path / "app.py").touch()
