@@ -17,6 +17,7 @@ from dropviz.web.visitor import COOKIE
 
 ME = "0123456789abcdef" * 2
 PATIENCE_SECONDS = 120.0
+FAILED = "Something went wrong on this page"  # what a visitor is told (see web/server.py)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,3 +81,5 @@ class Tab:
             self.fragment = found.auto_rerun.fragment_id
         if kind == "delta" and found.delta.new_element.WhichOneof("type") == "exception":
             raise RuntimeError(found.delta.new_element.exception.message)
+        if kind == "delta" and found.delta.new_element.alert.body.startswith(FAILED):
+            raise RuntimeError(f"{self.page} failed: the server's log says why")

@@ -50,11 +50,11 @@ def browser(chosen: Sequence[str], most: int) -> None:
     page = 1
     if pages > 1:
         st.caption(f"{len(kept):,} runs")
-        page = min(st.session_state.get("page", 1), pages)
+        page = min(st.session_state.get("list_page", 1), pages)
     for line in kept[(page - 1) * A_PAGE : page * A_PAGE]:
         _row(line, chosen, most)
     if pages > 1:
-        st.pagination(pages, key="page", max_visible_pages=5)
+        st.pagination(pages, key="list_page", max_visible_pages=5)
     if not deleted:
         _examples(chosen, most)
 
@@ -92,7 +92,7 @@ def _row(line: Listed, chosen: Sequence[str], most: int) -> None:
             _icon("Take back", f"restore/{line.id}", "undo", line)
         else:
             _icon("Details", f"details/{line.id}", "more_horiz", line)
-    if st.session_state.get("open") == line.id and not line.deleted:
+    if st.session_state.get("described") == line.id and not line.deleted:
         _details(line, mine=mine)
 
 
@@ -197,7 +197,7 @@ def _describe(what: str, view_id: str) -> None:
 
 def _act(what: str, line: Listed) -> None:
     if what == "details":
-        st.session_state["open"] = None if st.session_state.get("open") == line.id else line.id
+        st.session_state["described"] = None if st.session_state.get("described") == line.id else line.id
         st.session_state["known_tags"] = facets(store().library.listing(visitor()), "tag")
     elif what == "pin":
         _try(lambda: store().library.describe(line.id, visitor(), pinned=not line.pinned))
