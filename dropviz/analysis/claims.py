@@ -126,16 +126,11 @@ class Claim(Choices):
         )
 
 
-class Better(Claim):
-    """``a`` is better than ``b``: the paired difference is above 0."""
+class OfTwo(Claim):
+    """A claim about the paired difference of ``a`` and ``b``."""
 
-    kind: Literal["better"] = "better"
     a: str
     b: str
-    rule: ClassVar[str] = (
-        "95 % t interval of the paired difference: green if all of it is on the claimed side of 0, red if all of it is on"
-        f" the other side, amber if it holds 0 or there are fewer than {FEWEST_SEEDS} seeds."
-    )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -145,6 +140,16 @@ class Better(Claim):
     def interval(self, good: Mapping[str, np.ndarray]) -> Interval:
         """Of a − b."""
         return mean_interval(good[self.a] - good[self.b])
+
+
+class Better(OfTwo):
+    """``a`` is better than ``b``: the paired difference is above 0."""
+
+    kind: Literal["better"] = "better"
+    rule: ClassVar[str] = (
+        "95 % t interval of the paired difference: green if all of it is on the claimed side of 0, red if all of it is on"
+        f" the other side, amber if it holds 0 or there are fewer than {FEWEST_SEEDS} seeds."
+    )
 
     def verdict(self, lower: float, upper: float) -> Verdict:
         """By the side of 0."""
@@ -158,12 +163,10 @@ class Better(Claim):
         return f"{self.a} is {which} than {self.b}: {name} {_change(found, score)}"
 
 
-class Equivalent(Claim):
+class Equivalent(OfTwo):
     """``a`` and ``b`` differ by less than ``margin``."""
 
     kind: Literal["equivalent"] = "equivalent"
-    a: str
-    b: str
     margin: float = Field(
         gt=0, title="Margin", description="Of the metric itself: 0.02 of an accuracy is 2 points."
     )
@@ -171,15 +174,6 @@ class Equivalent(Claim):
         "95 % t interval of the paired difference: green if all of it is inside ± the margin, red if all of it is outside,"
         f" amber otherwise or with fewer than {FEWEST_SEEDS} seeds."
     )
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Both."""
-        return self.a, self.b
-
-    def interval(self, good: Mapping[str, np.ndarray]) -> Interval:
-        """Of a − b."""
-        return mean_interval(good[self.a] - good[self.b])
 
     def verdict(self, lower: float, upper: float) -> Verdict:
         """By where it lies relative to ± margin."""

@@ -45,12 +45,24 @@ def run_experiment(spec: ExperimentSpec, out: Path, *, fresh: bool = False) -> i
     Raises:
         ValueError: The folder cannot be written, or the store or a setting of this machine is not usable.
     """
+    with writing(out) as store:
+        return _conclude(store, run_to_end(store, spec, fresh=fresh), out)
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[Store]:
+    """The store, for a command that writes its results to a folder; what cannot work is refused before anything runs.
+
+    Raises:
+        ValueError: The folder cannot be written, or the store or a setting of this machine is not usable.
+        RuntimeError: The store failed in the middle of it, which is no fault of the input.
+    """
     check_writable(out)
     settings.slots(), settings.device()  # complain here, not in the engine's log
     store = Store.open()
     try:
-        return _conclude(store, run_to_end(store, spec, fresh=fresh), out)
-    except StoreError as error:  # in the middle of it: no fault of the input
+        yield store
+    except StoreError as error:
         raise RuntimeError(str(error)) from error
     finally:
         store.close()

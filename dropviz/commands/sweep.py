@@ -22,12 +22,13 @@ from dropviz.commands.headless import (
     estimate_to_end,
     keep,
     stop_signals,
+    writing,
 )
 from dropviz.duration import shown_seconds
 from dropviz.engine import EngineKeeper
 from dropviz.experiment import ExperimentSpec, SpecError, load_spec, preset, preset_names
-from dropviz.export import check_writable, versions, whole, write_json
-from dropviz.store import CellState, Store, StoreError
+from dropviz.export import versions, whole, write_json
+from dropviz.store import CellState, Store
 from dropviz.sweeps import (
     Cell,
     Measure,
@@ -117,10 +118,7 @@ def run_sweep(sweep: Sweep, out: Path) -> int:
     Raises:
         ValueError: The folder cannot be written, or the store or a setting of this machine is not usable.
     """
-    check_writable(out)
-    settings.slots(), settings.device()  # complain here, not in the engine's log
-    store = Store.open()
-    try:
+    with writing(out) as store:
         check_device(store)
         keeper = EngineKeeper()
         try:
@@ -130,10 +128,6 @@ def run_sweep(sweep: Sweep, out: Path) -> int:
         finally:
             keeper.close()
         return _conclude(store, sweep, store.sweeps.states(sweep_id), out, stopped)
-    except StoreError as error:  # in the middle of it: no fault of the input
-        raise RuntimeError(str(error)) from error
-    finally:
-        store.close()
 
 
 def _watch(store: Store, sweep_id: str, cells: int, keeper: EngineKeeper, stopping: threading.Event) -> bool:

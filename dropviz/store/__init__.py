@@ -1,7 +1,6 @@
 """Experiments, jobs, results and their points: the queue and the only source of truth. No torch, no streamlit."""
 
 from dropviz.store.classes import ClassRefusal, Classroom, UnknownClass
-from dropviz.store.library import Library, Listed, NotYours
 from dropviz.store.records import (
     Claim,
     Estimate,
@@ -16,6 +15,7 @@ from dropviz.store.records import (
     UnknownExperiment,
     Worker,
 )
+from dropviz.store.runs import Listed, NotYours, Runs
 from dropviz.store.store import Store
 from dropviz.store.sweeps import CellState, SweepRow, UnknownSweep
 
@@ -28,11 +28,11 @@ __all__ = [
     "Experiment",
     "ExperimentSummary",
     "Job",
-    "Library",
     "Listed",
     "NotYours",
     "Point",
     "Result",
+    "Runs",
     "SnapshotName",
     "SnapshotRow",
     "Store",

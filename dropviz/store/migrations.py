@@ -35,7 +35,7 @@ def _kinds_of_jobs(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE INDEX jobs_by_weights ON jobs (weights_of)")
 
 
-def _library(connection: Connection) -> None:
+def _runs_that_are_found_again(connection: Connection) -> None:
     """3: what people say of experiments and where these came from; sweeps and classes."""
     columns = (
         "origin TEXT DEFAULT 'lab' NOT NULL",
@@ -64,7 +64,7 @@ def _closing(connection: Connection) -> None:
 # MIGRATIONS[n] takes a database from version n to n + 1. A new database is created at VERSION at once.
 MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
     1: _kinds_of_jobs,
-    2: _library,
+    2: _runs_that_are_found_again,
     3: _closing,
 }
 

@@ -19,7 +19,6 @@ from dropviz.store.curves import Curves
 from dropviz.store.database import Database
 from dropviz.store.finals import Finals, LastValues
 from dropviz.store.imports import ImportedExperiment
-from dropviz.store.library import Library
 from dropviz.store.records import (
     Action,
     Claim,
@@ -36,6 +35,7 @@ from dropviz.store.records import (
     SnapshotRow,
     Worker,
 )
+from dropviz.store.runs import Runs
 from dropviz.store.sweeps import Sweeps
 from dropviz.store.weights import Weights
 
@@ -48,7 +48,7 @@ class Store:
         self.weights = Weights(database.path.with_suffix(".weights"))
         self.classes = Classes(database)
         self.sweeps = Sweeps(database)
-        self.library = Library(database)
+        self.runs = Runs(database)
         self.curves = Curves(database)
         self._last_values = LastValues()
 

@@ -117,7 +117,7 @@ def test_ones_list_is_not_anothers_until_it_is_shared(
     expect(sidebar.get_by_text("<i>For the class</i>").first).to_be_visible()
     sidebar.get_by_text("Share", exact=True).click()
     served.wait_until(
-        lambda: any(line.shared for line in served.store.library.lines(mine).values()), "it is shared"
+        lambda: any(line.shared for line in served.store.runs.lines(mine).values()), "it is shared"
     )
     other_page.reload()
     theirs = other_page.get_by_test_id("stSidebar")
@@ -138,7 +138,7 @@ def test_delete_is_undone(page: Page, served: Served, mine: tuple[str, str]) -> 
     expect(page.get_by_text("Tick runs on the left")).to_be_visible()
     sidebar.get_by_role("button", name="Undo").click()
     expect(page.locator(f".st-key-row-{mine[0]}")).to_be_visible()
-    assert not served.store.library.lines(mine)[mine[0]].deleted
+    assert not served.store.runs.lines(mine)[mine[0]].deleted
 
 
 def test_curves_hold_still_when_the_metric_changes(page: Page, served: Served, mine: tuple[str, str]) -> None:

@@ -50,7 +50,7 @@ def test_a_tick_takes_a_run_into_the_url_and_out_again(visit, store: Store, spec
 def test_others_runs_are_listed_once_they_are_shared(visit, store: Store, spec, me: str) -> None:
     mine, theirs = ended(store, spec, me), ended(store, spec, OTHER)
     assert list(ticked(visit("1_Compare"))) == [mine]
-    store.library.describe(theirs, OTHER, shared=True, note="private?")
+    store.runs.describe(theirs, OTHER, shared=True, note="private?")
     app = visit("1_Compare")
     assert list(ticked(app)) == [theirs, mine]
     assert "shared by somebody" in texts(app)
@@ -68,7 +68,7 @@ def test_a_name_a_tag_and_a_note_are_kept_and_shown_as_text(visit, store: Store,
     app.toggle(key=f"shared/{view_id}").set_value(True).run()
     app.button(key=f"pin/{view_id}").click().run()
     assert not app.exception
-    (line,) = store.library.listing(me)
+    (line,) = store.runs.listing(me)
     assert (line.name, line.note, line.shared, line.pinned) == ("**bold** <b>", "for the talk", True, True)
     assert app.checkbox(key=f"choose/{view_id}").label == "\\*\\*bold\\*\\* \\<b\\>"
     assert "**bold**" not in texts(app)
@@ -88,7 +88,7 @@ def test_delete_has_a_way_back(visit, store: Store, spec, me: str) -> None:
 
 def test_a_deleted_run_can_be_taken_back_later(visit, store: Store, spec, me: str) -> None:
     view_id = ended(store, spec, me)
-    store.library.delete(view_id, me)
+    store.runs.delete(view_id, me)
     app = visit("1_Compare")
     assert ticked(app) == {}
     app.toggle(key="deleted").set_value(True).run()
@@ -120,7 +120,7 @@ def test_many_runs_come_in_pages(visit, store: Store, spec, me: str, results: Pa
 def test_words_search_what_a_run_is_and_what_was_said_of_it(visit, store: Store, spec, me: str) -> None:
     first = ended(store, spec, me, 'arms=["l2"]')
     second = ended(store, spec, me, "data=two-moons")
-    store.library.describe(second, me, tags=["Lecture"], note="with Ada")
+    store.runs.describe(second, me, tags=["Lecture"], note="with Ada")
     for words, wanted in {
         "L2": [first],
         "moons lecture": [second],
@@ -140,8 +140,8 @@ def lines(store: Store, spec: ExperimentSpec) -> dict[str, str]:
     """Name → id of a few runs."""
     made = {"mine": ended(store, spec, "me"), "moons": ended(store, spec, "me", "data=two-moons")}
     made["theirs"] = ended(store, spec, OTHER)
-    store.library.describe(made["theirs"], OTHER, shared=True, name="alpha")
-    store.library.describe(made["mine"], "me", pinned=True, tags=["a", "b"], name="beta")
+    store.runs.describe(made["theirs"], OTHER, shared=True, name="alpha")
+    store.runs.describe(made["mine"], "me", pinned=True, tags=["a", "b"], name="beta")
     return made
 
 
@@ -161,7 +161,7 @@ def lines(store: Store, spec: ExperimentSpec) -> dict[str, str]:
 def test_filters_keep_what_fits(
     store: Store, lines: dict[str, str], wanted: Wanted, names: list[str]
 ) -> None:
-    kept = found(store.library.listing("me"), wanted, "Newest first", "me")
+    kept = found(store.runs.listing("me"), wanted, "Newest first", "me")
     assert [line.id for line in kept] == [lines[name] for name in names]
 
 
@@ -172,12 +172,12 @@ def test_filters_keep_what_fits(
 def test_orders_leave_pinned_runs_in_front(
     store: Store, lines: dict[str, str], order: str, names: list[str]
 ) -> None:
-    kept = found(store.library.listing("me"), Wanted(), order, "me")
+    kept = found(store.runs.listing("me"), Wanted(), order, "me")
     assert [line.id for line in kept] == [lines[name] for name in names]
 
 
 def test_facets_are_what_there_is(store: Store, lines: dict[str, str]) -> None:
-    listing = store.library.listing("me")
+    listing = store.runs.listing("me")
     assert facets(listing, "data") == ["digits", "two-moons"]
     assert facets(listing, "tag") == ["a", "b"]
     assert facets(listing, "origin") == ["Lab"]

@@ -11,11 +11,11 @@ from dropviz import settings
 from dropviz.analysis import Seeds
 from dropviz.budget import check_data
 from dropviz.choices import SpecError
-from dropviz.commands.headless import FAILED, STOPPED, estimate_to_end, run_to_end
+from dropviz.commands.headless import FAILED, STOPPED, estimate_to_end, run_to_end, writing
 from dropviz.commands.replicate.report import report
 from dropviz.duration import duration, shown_seconds
 from dropviz.experiment import ExperimentSpec
-from dropviz.export import check_writable, versions
+from dropviz.export import versions
 from dropviz.replication import (
     Outcome,
     Row,
@@ -26,7 +26,7 @@ from dropviz.replication import (
     results_text,
     settings_of,
 )
-from dropviz.store import Store, StoreError
+from dropviz.store import Store
 from dropviz.store.files import write_whole
 
 Values = dict[str, Mapping[str, Seeds]]
@@ -62,18 +62,11 @@ def replicate(rows: Sequence[Row], scale: Scale, out: Path) -> int:
     Raises:
         ValueError: The folder cannot be written, or data or a setting of this machine are not there.
     """
-    check_writable(out)
     planned = plan(rows, scale)
     for spec in planned.values():
         check_data(spec)
-    settings.slots(), settings.device()  # complain here, not in the engine's log
-    store = Store.open()
-    try:
+    with writing(out) as store:
         return _run(store, rows, scale, planned, out)
-    except StoreError as error:  # in the middle of it: no fault of the input
-        raise RuntimeError(str(error)) from error
-    finally:
-        store.close()
 
 
 def _run(

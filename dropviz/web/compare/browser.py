@@ -23,7 +23,7 @@ UNDO_SECONDS = 60
 
 def browser(chosen: Sequence[str], most: int) -> None:
     """Draw the list in the sidebar; a tick takes a run into the URL."""
-    lines = store().library.listing(visitor())
+    lines = store().runs.listing(visitor())
     st.subheader("Runs")
     words = st.text_input(
         "Search",
@@ -36,7 +36,7 @@ def browser(chosen: Sequence[str], most: int) -> None:
     wanted, order, deleted = _filters(lines, words)
     _undo()
     if deleted:
-        lines = store().library.listing(visitor(), deleted=True)
+        lines = store().runs.listing(visitor(), deleted=True)
     kept = found(lines, wanted, order, visitor())
     if not lines:
         st.caption(
@@ -192,18 +192,18 @@ def _field(what: str, line: Listed, label: str, value: str, **look: Any) -> None
 def _describe(what: str, view_id: str) -> None:
     said: Any = st.session_state.get(f"{what}/{view_id}")
     if said is not None:
-        _try(lambda: store().library.describe(view_id, visitor(), **{what: said}))
+        _try(lambda: store().runs.describe(view_id, visitor(), **{what: said}))
 
 
 def _act(what: str, line: Listed) -> None:
     if what == "details":
         st.session_state["described"] = None if st.session_state.get("described") == line.id else line.id
-        st.session_state["known_tags"] = facets(store().library.listing(visitor()), "tag")
+        st.session_state["known_tags"] = facets(store().runs.listing(visitor()), "tag")
     elif what == "pin":
-        _try(lambda: store().library.describe(line.id, visitor(), pinned=not line.pinned))
+        _try(lambda: store().runs.describe(line.id, visitor(), pinned=not line.pinned))
     elif what == "restore":
-        _try(lambda: store().library.restore(line.id, visitor()))
-    elif what == "delete" and _try(lambda: store().library.delete(line.id, visitor())):
+        _try(lambda: store().runs.restore(line.id, visitor()))
+    elif what == "delete" and _try(lambda: store().runs.delete(line.id, visitor())):
         st.session_state["deleted_run"] = (line.id, line.shown_name, time.time())
         set_runs([one for one in st.query_params.get("runs", "").split(",") if one not in ("", line.id)])
 
@@ -222,7 +222,7 @@ def _undo() -> None:
 
 def _take_back(view_id: str) -> None:
     st.session_state.pop("deleted_run", None)
-    _try(lambda: store().library.restore(view_id, visitor()))
+    _try(lambda: store().runs.restore(view_id, visitor()))
 
 
 def _try(change: Callable[[], None]) -> bool:

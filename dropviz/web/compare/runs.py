@@ -179,7 +179,7 @@ class Kept:
 
 def chosen_runs(view_ids: Sequence[str]) -> tuple[list[Run], list[str]]:
     """The runs of these ids, numbered in their order, and a sentence about each that cannot be shown."""
-    names = {line.id: line.shown_name for line in store().library.lines(view_ids).values()}
+    names = {line.id: line.shown_name for line in store().runs.lines(view_ids).values()}
     runs, problems = list[Run](), list[str]()
     for view_id in view_ids:
         try:

@@ -1,4 +1,4 @@
-"""The library: who sees which runs in lists, what owners say of theirs, and that nothing thrown away is lost."""
+"""Runs in lists: who sees which runs in lists, what owners say of theirs, and that nothing thrown away is lost."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sqlalchemy import insert
 
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import NotYours, Point, Store, UnknownExperiment
-from dropviz.store.library import LONGEST, MOST_TAGS
+from dropviz.store.runs import LONGEST, MOST_TAGS
 from dropviz.store.schema import sweep_cells, sweeps
 
 ME, OTHER = "a" * 32, "b" * 32
 
 
 def ids(store: Store, visitor: str = ME, *, deleted: bool = False) -> list[str]:
-    return [line.id for line in store.library.listing(visitor, deleted=deleted)]
+    return [line.id for line in store.runs.listing(visitor, deleted=deleted)]
 
 
 def ended(store: Store, spec: ExperimentSpec, owner: str = ME) -> str:
@@ -30,21 +30,21 @@ def test_one_sees_ones_own_runs_and_shared_ones_the_newest_first(store: Store, s
     assert ids(store) == []
     mine, theirs, later = (store.submit(spec, owner=owner) for owner in (ME, OTHER, ME))
     assert ids(store) == [later, mine]
-    store.library.describe(theirs, OTHER, shared=True)
+    store.runs.describe(theirs, OTHER, shared=True)
     assert ids(store) == [later, theirs, mine]
-    store.library.describe(theirs, OTHER, shared=False)
+    store.runs.describe(theirs, OTHER, shared=False)
     assert ids(store) == [later, mine]
 
 
 def test_a_line_says_what_there_is_and_in_which_state(store: Store, spec: ExperimentSpec) -> None:
     view_id = store.submit(spec, owner=ME, origin="command")
-    (line,) = store.library.listing(ME)
+    (line,) = store.runs.listing(ME)
     assert (line.table, line.origin, line.owner) == (spec.to_table(), "command", ME)
     assert (line.name, line.note, line.tags, line.pinned, line.shared) == ("", "", (), False, False)
     states = []
     for action in ("pause", "run", "stop"):
         store.request(view_id, action)  # type: ignore[arg-type]
-        states.append(store.library.listing(ME)[0].state)
+        states.append(store.runs.listing(ME)[0].state)
     assert states == ["paused", "queued", "stopped"]
 
 
@@ -54,10 +54,10 @@ def test_the_state_is_that_of_the_experiment_in_every_mix_of_jobs(store: Store, 
         claim = store.claim("worker")
         assert claim is not None
         store.begin(claim.job_id, claim.attempt, seq=-1, step=0, pid=1, device="cpu")
-        assert store.library.listing(ME)[0].state == store.experiment(view_id).state == "running"
+        assert store.runs.listing(ME)[0].state == store.experiment(view_id).state == "running"
         store.finish(claim.job_id, claim.attempt, outcome)  # type: ignore[arg-type]
-        assert store.library.listing(ME)[0].state == store.experiment(view_id).state
-    assert store.library.listing(ME)[0].state == "failed"
+        assert store.runs.listing(ME)[0].state == store.experiment(view_id).state
+    assert store.runs.listing(ME)[0].state == "failed"
 
 
 def test_cells_of_sweeps_are_not_listed(store: Store, spec: ExperimentSpec) -> None:
@@ -72,19 +72,19 @@ def test_cells_of_sweeps_are_not_listed(store: Store, spec: ExperimentSpec) -> N
 
 def test_owners_name_tag_note_and_pin(store: Store, spec: ExperimentSpec) -> None:
     view_id = store.submit(spec, owner=ME)
-    store.library.describe(view_id, ME, name="  My\nrun ", note=" two\nlines ", pinned=True)
-    store.library.describe(view_id, ME, tags=["talk", " talk ", "", "slow  one"])
-    line = store.library.lines([view_id])[view_id]
+    store.runs.describe(view_id, ME, name="  My\nrun ", note=" two\nlines ", pinned=True)
+    store.runs.describe(view_id, ME, tags=["talk", " talk ", "", "slow  one"])
+    line = store.runs.lines([view_id])[view_id]
     assert (line.name, line.note, line.pinned) == ("My run", "two\nlines", True)
     assert line.tags == ("talk", "slow one")
-    store.library.describe(view_id, ME, name="")
-    assert store.library.lines([view_id])[view_id].name == ""
+    store.runs.describe(view_id, ME, name="")
+    assert store.runs.lines([view_id])[view_id].name == ""
 
 
 def test_a_text_stays_text(store: Store, spec: ExperimentSpec) -> None:
     view_id, odd = store.submit(spec, owner=ME), "<b>'; DROP TABLE experiments; -- **x** \u202e\x00"
-    store.library.describe(view_id, ME, name=odd, tags=[odd])
-    line = store.library.lines([view_id])[view_id]
+    store.runs.describe(view_id, ME, name=odd, tags=[odd])
+    line = store.runs.lines([view_id])[view_id]
     assert line.name == "<b>'; DROP TABLE experiments; -- **x**"
     assert line.tags == (line.name,)
 
@@ -103,45 +103,45 @@ def test_too_much_is_refused_in_a_sentence(
 ) -> None:
     view_id = store.submit(spec, owner=ME)
     with pytest.raises(ValueError, match=rule):
-        store.library.describe(view_id, ME, **said)  # type: ignore[arg-type]
-    assert store.library.listing(ME)[0].name == ""
+        store.runs.describe(view_id, ME, **said)  # type: ignore[arg-type]
+    assert store.runs.listing(ME)[0].name == ""
 
 
 def test_only_the_owner_changes_deletes_and_restores(store: Store, spec: ExperimentSpec) -> None:
     view_id = ended(store, spec)
     for change in (
-        lambda: store.library.describe(view_id, OTHER, name="mine now"),
-        lambda: store.library.delete(view_id, OTHER),
-        lambda: store.library.restore(view_id, OTHER),
+        lambda: store.runs.describe(view_id, OTHER, name="mine now"),
+        lambda: store.runs.delete(view_id, OTHER),
+        lambda: store.runs.restore(view_id, OTHER),
     ):
         with pytest.raises(NotYours, match="Only the browser that started this run"):
             change()
-    assert store.library.listing(ME)[0].name == ""
+    assert store.runs.listing(ME)[0].name == ""
 
 
 def test_a_deleted_run_is_in_no_list_and_comes_back_whole(store: Store, spec: ExperimentSpec) -> None:
     view_id = ended(store, spec)
-    store.library.describe(view_id, ME, name="kept", shared=True)
-    before = store.experiment(view_id), store.library.listing(ME)
-    store.library.delete(view_id, ME)
+    store.runs.describe(view_id, ME, name="kept", shared=True)
+    before = store.experiment(view_id), store.runs.listing(ME)
+    store.runs.delete(view_id, ME)
     assert (ids(store), ids(store, OTHER)) == ([], [])
     assert (ids(store, deleted=True), ids(store, OTHER, deleted=True)) == ([view_id], [])
-    assert store.library.lines([view_id])[view_id].deleted
-    store.library.restore(view_id, ME)
-    assert (store.experiment(view_id), store.library.listing(ME)) == before
+    assert store.runs.lines([view_id])[view_id].deleted
+    store.runs.restore(view_id, ME)
+    assert (store.experiment(view_id), store.runs.listing(ME)) == before
 
 
 def test_a_run_under_way_is_not_deleted(store: Store, spec: ExperimentSpec) -> None:
     view_id = store.submit(spec, owner=ME)
     with pytest.raises(ValueError, match="still under way: stop it in the Lab first"):
-        store.library.delete(view_id, ME)
+        store.runs.delete(view_id, ME)
     assert ids(store) == [view_id]
 
 
 def test_an_unknown_run_is_unknown(store: Store) -> None:
     with pytest.raises(UnknownExperiment):
-        store.library.describe("0" * 32, ME, name="x")
-    assert store.library.lines(["0" * 32]) == {}
+        store.runs.describe("0" * 32, ME, name="x")
+    assert store.runs.lines(["0" * 32]) == {}
 
 
 def test_a_series_is_every_point_of_its_name(store: Store, spec: ExperimentSpec) -> None:

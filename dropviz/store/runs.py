@@ -1,4 +1,4 @@
-"""The library: finding experiments again. What people say of theirs, which are shared, and which were thrown away."""
+"""Runs as people find them again. What people say of theirs, which are shared, and which were thrown away."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class NotYours(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
-    """A line of the library. ``table`` is the spec as it was written, perhaps by another version of this program."""
+    """A line of a list of runs. ``table`` is the spec as it was written, perhaps by another version of this program."""
 
     id: str
     title: str
@@ -59,7 +59,7 @@ class Listed:
         return self.name or self.usual_name
 
 
-class Library:
+class Runs:
     """The experiments that somebody may see in a list; each method is one transaction."""
 
     def __init__(self, database: Database) -> None:
