@@ -246,7 +246,14 @@ def pins(name: str) -> dict[str, Requirement]:
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.txt", "requirements-dev.txt", "requirements-oracles.txt", "constraints.txt"]
+    "name",
+    [
+        "requirements.txt",
+        "requirements-cluster.txt",
+        "requirements-dev.txt",
+        "requirements-oracles.txt",
+        "constraints.txt",
+    ],
 )
 def test_everything_is_pinned_to_one_version_that_every_index_can_serve(name: str) -> None:
     for one in pins(name).values():
@@ -255,8 +262,9 @@ def test_everything_is_pinned_to_one_version_that_every_index_can_serve(name: st
 
 
 def test_what_the_requirements_bring_along_is_pinned_too() -> None:
-    pinned = {**pins("requirements.txt"), **pins("requirements-dev.txt"), **pins("constraints.txt")}
-    queue = [*pins("requirements.txt"), *pins("requirements-dev.txt")]
+    lists = ("requirements.txt", "requirements-cluster.txt", "requirements-dev.txt")
+    queue = [name for one in lists for name in pins(one)]
+    pinned = {*queue, *pins("constraints.txt")}
     seen, loose = set(queue), set()
     while queue:
         name = queue.pop()
