@@ -31,6 +31,10 @@ class Line:
 
     measure: Measure
     cells: Sequence[Cell]
+    positions: tuple[int, int] = (
+        0,
+        1,
+    )  # in the sweep: that of the first cell, and how far it is from one to the next
 
     @property
     def name(self) -> str:
@@ -45,28 +49,33 @@ class Line:
 
 def against_knob(sweep: Sweep, lines: Sequence[Line], title: str) -> go.Figure:
     """Lines of one unit over the first knob; ``customdata`` of a point is the position of its cell."""
-    values = sweep.axes[0].values
-    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    layout: dict[str, Any] = {"template": None, "yaxis": {"title": {"text": title}}}
+    layout["xaxis"] = knob_axis(sweep) | {"title": {"text": sweep.titles()[0]}}
+    layout |= {"showlegend": len(lines) > 1, "shapes": reference_line(lines[0].measure)}
+    return go.Figure(traces(sweep, lines), layout=layout | {"annotations": why_empty(lines)})
+
+
+def traces(sweep: Sweep, lines: Sequence[Line]) -> list[go.Scatter]:
+    """The bands, and over them the points, of lines over the first knob."""
+    values, numeric = sweep.axes[0].values, _numeric(sweep)
     x: list[Any] = list(values) if numeric else list(map(shown_value, values))
     bands = [_band(line, x) for line in lines] if numeric else []
-    traces = [*bands, *(_points(line, x, numeric) for line in lines)]
-    axis = {"title": {"text": sweep.titles()[0]}} | (_scale(values) if numeric else {"type": "category"})
-    layout: dict[str, Any] = {"template": None, "xaxis": axis, "yaxis": {"title": {"text": title}}}
-    layout |= {"showlegend": len(lines) > 1, "shapes": _reference(lines[0].measure)}
-    return go.Figure(traces, layout=layout | {"annotations": _why_empty(lines)})
+    return [*bands, *(_points(line, x, numeric) for line in lines)]
 
 
-def _why_empty(lines: Sequence[Line]) -> list[dict[str, Any]]:
-    """Where there is no number at all: the reason of most cells, in the middle."""
+def why_empty(lines: Sequence[Line], place: str = "") -> list[dict[str, Any]]:
+    """Where there is no number at all: the reason of most cells, in the middle of the panel of these axes (``2``, ``3``, …)."""
     cells = [cell for line in lines for cell in line.cells]
     if any(cell.interval for cell in cells):
         return []
     (reason, _), *_ = Counter(cell.reason for cell in cells).most_common(1)
-    return [{"text": reason, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False}]
+    middle = {"xref": f"x{place} domain", "yref": f"y{place} domain", "x": 0.5, "y": 0.5}
+    return [{"text": reason, "showarrow": False} | middle]
 
 
 def _points(line: Line, x: list[Any], numeric: bool) -> go.Scatter:
     measure, look = line.measure, line.look
+    first, stride = line.positions
     known = [cell.interval for cell in line.cells]
     y = [None if one is None else measure.factor * one.estimate for one in known]
     trace = go.Scatter(
@@ -77,7 +86,7 @@ def _points(line: Line, x: list[Any], numeric: bool) -> go.Scatter:
         line={"color": look.light, "dash": look.dash, "width": 2.5},
         marker={"color": look.light, "symbol": look.marker, "size": 10},
         legendgroup=line.name,
-        customdata=list(range(len(x))),
+        customdata=[first + stride * index for index in range(len(x))],
         hovertext=[f"{line.name}<br>{told(measure, cell)}" for cell in line.cells],
         hovertemplate="%{hovertext}<extra>%{x}</extra>",
         connectgaps=True,
@@ -117,8 +126,18 @@ def _band(line: Line, x: list[Any]) -> go.Scatter:
     )
 
 
+def knob_axis(sweep: Sweep) -> dict[str, Any]:
+    """The axis of the first knob: ticks at its values, a constant factor where they reach over more than one power of ten."""
+    return _scale(sweep.axes[0].values) if _numeric(sweep) else {"type": "category"}
+
+
+def _numeric(sweep: Sweep) -> bool:
+    return all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in sweep.axes[0].values
+    )
+
+
 def _scale(values: Sequence[Value]) -> dict[str, Any]:
-    """Ticks at the values themselves; a constant factor where they reach over more than one power of ten."""
     numbers = [float(value) for value in values if isinstance(value, int | float)]
     wide = min(numbers) > 0 and max(numbers) / min(numbers) >= WIDE_RATIO
     return {
@@ -128,9 +147,11 @@ def _scale(values: Sequence[Value]) -> dict[str, Any]:
     }
 
 
-def _reference(measure: Measure) -> list[dict[str, Any]]:
+def reference_line(measure: Measure, place: str = "") -> list[dict[str, Any]]:
+    """What the measure is compared with, if anything, across the panel of these axes."""
     if measure.reference is None:
         return []
     at = measure.factor * measure.reference
     line = {"color": QUIET["light"], "width": 1.5, "dash": "dot"}
-    return [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": at, "y1": at, "line": line}]
+    across = {"xref": f"x{place} domain", "yref": f"y{place}", "x0": 0, "x1": 1, "y0": at, "y1": at}
+    return [{"type": "line", "line": line} | across]

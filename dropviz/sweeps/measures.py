@@ -157,6 +157,25 @@ def measures(spec: ExperimentSpec) -> list[Measure]:
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """Measures of one unit, which are drawn over each other."""
+
+    name: str
+    measures: list[Measure]
+    title: str
+
+
+def panels(spec: ExperimentSpec) -> list[Panel]:
+    """The scores of all arms together, then each other measure by itself."""
+    found = measures(spec)
+    scores = [one for one in found if one.name.startswith("score:")]
+    title = scores[0].title.partition(": ")[2]
+    together = Panel(name="scores", measures=scores, title=title[:1].upper() + title[1:])
+    alone = [Panel(name=one.name, measures=[one], title=one.title) for one in found if one not in scores]
+    return [together, *alone]
+
+
 def metrics_read(spec: ExperimentSpec) -> frozenset[str]:
     """The metrics that any of them reads."""
     return frozenset({f"test/{spec.data.task.score}", ANALYTIC, BY_DEFINITION})

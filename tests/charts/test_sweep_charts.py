@@ -8,6 +8,7 @@ from dropviz.analysis import Interval
 from dropviz.charts import dark_partners
 from dropviz.charts.against_knob import Line, against_knob
 from dropviz.charts.heat_map import heat_map
+from dropviz.charts.small_multiples import small_multiples
 from dropviz.experiment import preset
 from dropviz.sweeps import Axis, Cell, Sweep, measure_named, measures
 from dropviz.sweeps.words import brief, key_of_marks, told
@@ -106,3 +107,34 @@ def test_words_have_points_with_error_bars_and_a_missing_cell_a_gap() -> None:
     assert (list(points.x), list(points.y)) == (["relu", "tanh"], [5.0, None])
     assert list(points.error_y.array) == pytest.approx([2.0, 0.0])
     assert figure.layout.shapes[0].y0 == 0
+
+
+def test_small_multiples_have_a_panel_for_each_value_of_the_second_knob_on_one_scale() -> None:
+    figure = small_multiples(MAP, [(GAIN, CELLS)])
+    points = [trace for trace in figure.data if trace.customdata is not None]
+    assert [trace.xaxis for trace in points] == ["x", "x2"]
+    for depth, trace in zip(MAP.axes[1].values, points, strict=True):
+        for p, position, y in zip(trace.x, trace.customdata, trace.y, strict=True):
+            assert MAP.places()[position] == (p, depth)
+            interval = CELLS[position].interval
+            assert y == (None if interval is None else 100 * interval.estimate)
+    assert [one.text for one in figure.layout.annotations] == ["depth = 1", "depth = 2"]
+    assert figure.layout.yaxis2.matches == "y"
+    assert [shape.yref for shape in figure.layout.shapes] == ["y", "y2"]
+    assert not figure.layout.showlegend
+
+
+def test_small_multiples_of_scores_name_each_arm_once_and_say_why_a_panel_is_empty() -> None:
+    waiting = [Cell(reason="waiting")] * 6
+    scores = [measure for measure in measures(BASE) if measure.name.startswith("score:")][:2]
+    figure = small_multiples(MAP, [(scores[0], CELLS), (scores[1], CELLS)])
+    named = [
+        trace.name for trace in figure.data if trace.customdata is not None and trace.showlegend is not False
+    ]
+    assert len(named) == len(set(named)) == 2
+    assert figure.layout.showlegend
+    empty = small_multiples(MAP, [(GAIN, waiting)]).layout.annotations
+    assert [(one.text, one.xref) for one in empty if one.text == "waiting"] == [
+        ("waiting", "x domain"),
+        ("waiting", "x2 domain"),
+    ]

@@ -122,7 +122,7 @@ def test_a_sweep_beyond_the_budget_is_refused(
 
 def test_a_map_fills_as_cells_are_done(visit, store: Store, engine, spec: ExperimentSpec, me: str) -> None:
     sweep_id = store.sweeps.submit(sweep(spec, p=[0.1, 0.5], depth=[1, 2]), me)
-    (before,) = figures(visit(PAGE, sweep=sweep_id, show="gain"))
+    before, _ = figures(visit(PAGE, sweep=sweep_id, show="gain"))
     assert [value for row in json.loads(before["figure"])["data"][0]["z"] for value in row] == [None] * 4
     for _ in range(6):  # of twelve jobs: two cells
         claim = engine.start()
@@ -130,9 +130,17 @@ def test_a_map_fills_as_cells_are_done(visit, store: Store, engine, spec: Experi
         engine.finish(claim)
     app = visit(PAGE, sweep=sweep_id, show="gain")
     assert "2 of 4 cells" in texts(app)
-    (shown,) = figures(app)
+    shown, multiples = figures(app)
     (trace, _) = json.loads(shown["figure"])["data"]
     assert sum(value is not None for row in trace["z"] for value in row) == 2
+    drawn = [
+        value
+        for line in json.loads(multiples["figure"])["data"]
+        if "customdata" in line
+        for value in line["y"]
+    ]
+    there = [value for row in trace["z"] for value in row if value is not None]
+    assert sorted(value for value in drawn if value is not None) == pytest.approx(sorted(there), rel=1e-5)
     engine.run_all()
     app = visit(PAGE, sweep=sweep_id, show="gain")
     assert "Done: 4 of 4 cells" in texts(app)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import plotly.graph_objects as go
+
 from dropviz.charts.against_knob import Line, against_knob
 from dropviz.charts.heat_map import heat_map
+from dropviz.charts.small_multiples import small_multiples
 from dropviz.store import CellState, Store
-from dropviz.sweeps import Cell, Measure, Sweep, measure_named, measured, metrics_read, shown_value
+from dropviz.sweeps import Cell, Measure, Panel, Sweep, measure_named, measured, metrics_read, shown_value
 from dropviz.sweeps.measures import Finals
 from dropviz.sweeps.words import bounds, number
 from dropviz.web.figures import Link, Table
@@ -22,6 +25,7 @@ ETA_FRACTION, ETA_SECONDS = 0.05, 3.0
 MOST_READERS = 32
 LOOK_SECONDS = 0.3  # for which all viewers, and all parts of a page, share one look at the store
 CELLS_A_SECOND = 100  # a picture of more is drawn anew at most every so many seconds, as it travels whole
+Shown = Sequence[tuple[Measure, Sequence[Cell]]]
 Known = tuple[str, int]  # an experiment, and how many of its jobs are done
 
 
@@ -185,27 +189,37 @@ class SweepReader:
             SpecError: There is no such measure.
         """
         measure = measure_named(self.sweep.base, name)
-        return self._picture(f"map/{name}", [measure], measure.title)
 
-    def lines(self, name: str, measures: Sequence[Measure], title: str) -> Picture:
-        """Measures of one unit over one knob."""
-        return self._picture(f"lines/{name}", measures, title)
+        def draw(cells: Shown) -> go.Figure:
+            return heat_map(self.sweep, *cells[0])
 
-    def _picture(self, key: str, measures: Sequence[Measure], title: str) -> Picture:
+        return self._picture(f"map/{name}", [measure], measure.title, draw)
+
+    def lines(self, panel: Panel) -> Picture:
+        """Measures of one unit over one knob, or over the first of two in small multiples."""
+
+        def draw(cells: Shown) -> go.Figure:
+            if len(self.sweep.axes) == 2:
+                return small_multiples(self.sweep, cells)
+            lines = [Line(measure=measure, cells=found) for measure, found in cells]
+            return against_knob(self.sweep, lines, panel.title)
+
+        by = f", by {self.sweep.axes[1].key}" if len(self.sweep.axes) == 2 else ""
+        return self._picture(f"lines/{panel.name}", panel.measures, panel.title + by, draw)
+
+    def _picture(
+        self, key: str, measures: Sequence[Measure], title: str, draw: Callable[[Shown], go.Figure]
+    ) -> Picture:
         with self._lock:
             self._look()
             if key not in self._pictures:
-                self._pictures[key] = self._drawn(measures, title)
+                self._pictures[key] = self._drawn(measures, title, draw)
             return self._pictures[key]
 
-    def _drawn(self, measures: Sequence[Measure], title: str) -> Picture:
+    def _drawn(self, measures: Sequence[Measure], title: str, draw: Callable[[Shown], go.Figure]) -> Picture:
         cells = {measure.name: self._cells(measure) for measure in measures}
         first = measures[0]
-        if len(self.sweep.axes) == 2:
-            figure = heat_map(self.sweep, first, cells[first.name])
-        else:
-            lines = [Line(measure=measure, cells=cells[measure.name]) for measure in measures]
-            figure = against_knob(self.sweep, lines, title)
+        figure = draw([(measure, cells[measure.name]) for measure in measures])
         there = sum(cell.interval is not None for found in cells.values() for cell in found)
         axes = " and ".join(self.sweep.titles())
         return Picture(

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dropviz.duration import shown_seconds
 from dropviz.store import UnknownSweep
-from dropviz.sweeps import Measure, Sweep, measures, question, question_names
+from dropviz.sweeps import Sweep, measures, panels, question, question_names
 from dropviz.sweeps.words import key_of_marks
 from dropviz.web.figures import figure
 from dropviz.web.live import store
@@ -131,27 +131,25 @@ def message(progress: Progress) -> str:
 
 
 def _map(reader: SweepReader) -> None:
+    """The map of a measure, and below it the same numbers as lines with their intervals."""
     name = st.query_params.get("show", "")
-    picture = reader.map(name)
-    (measure,) = [one for one in measures(reader.sweep.base) if one.name == name]
-    _draw(reader, "map", picture, key_of_marks(measure))
+    (panel,) = [one for one in panels(reader.sweep.base) if name in [each.name for each in one.measures]]
+    (measure,) = [one for one in panel.measures if one.name == name]
+    _draw(reader, "map", reader.map(name), key_of_marks(measure))
+    _draw(reader, f"multiples/{panel.name}", reader.lines(panel), "")
 
 
 def _panels(reader: SweepReader) -> None:
     """Scores in one panel, then each other measure in one of its own, two side by side."""
-    found = measures(reader.sweep.base)
-    scores = [one for one in found if one.name.startswith("score:")]
-    title = scores[0].title.partition(": ")[2]
-    panels: list[tuple[str, list[Measure], str]] = [("scores", scores, title[:1].upper() + title[1:])]
-    panels += [(one.name, [one], one.title) for one in found if one not in scores]
-    for start in range(0, len(panels), 2):
-        for column, (name, shown, heading) in zip(st.columns(2), panels[start : start + 2], strict=False):
+    found = panels(reader.sweep.base)
+    for start in range(0, len(found), 2):
+        for column, panel in zip(st.columns(2), found[start : start + 2], strict=False):
             with column:
-                _draw(reader, name, reader.lines(name, shown, heading), "")
+                _draw(reader, panel.name, reader.lines(panel), "")
 
 
 def _draw(reader: SweepReader, key: str, picture: Picture, marks: str) -> None:
-    what = "cell" if len(reader.sweep.axes) == 2 else "point"
+    what = "cell" if key == "map" else "point"
     position = figure(
         f"whatif/{key}",
         picture.figure,
