@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -86,6 +87,24 @@ def test_a_prediction_can_be_drawn_by_keyboard_alone(page: Page, served: Served)
     page.wait_for_url(lambda url: "guess=200" in url)
     page.go_back()
     expect(points(page).nth(0)).to_have_attribute("aria-valuetext", "200 %")
+
+
+def test_a_table_of_ones_own_is_what_the_lesson_runs_on(page: Page, served: Served) -> None:
+    page.goto(f"{served.url}/lessons?lesson=own-data&step=run")
+    draws = random.Random(0)
+    rows = [(draws.gauss(0, 1), draws.gauss(0, 1)) for _ in range(60)]
+    lines = [f"{x:.3f},{y:.3f},{'warm' if x + y > 0 else 'cold'}" for x, y in rows]
+    table = "\n".join(["left,right,kind", *lines]).encode()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "weather <b>.csv", "mimeType": "text/csv", "buffer": table}
+    )
+    expect(page.get_by_text("weather <b>.csv").first).to_be_visible()
+    press(page, "Run it here")
+    page.wait_for_url(lambda url: "run=" in url, timeout=LONG)
+    spec = served.store.experiment(query(page)["run"]).spec
+    assert spec.data.name == "csv"
+    page.get_by_role("button", name="Reveal the result").click(timeout=LONG)
+    expect(page.get_by_text("Run here, 8 seeds")).to_be_visible(timeout=LONG)
 
 
 @pytest.mark.parametrize("name", ["boundary", "own-data"])
