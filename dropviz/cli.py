@@ -163,6 +163,15 @@ def serve(
 
 
 @app.command()
+def engine() -> int:
+    """Run queued jobs on this machine until Ctrl-C, for pages and commands that share the store (docs/clusters.md)."""
+    from dropviz.engine.__main__ import serve as run_jobs
+
+    _tell_of_extensions()
+    return run_jobs()
+
+
+@app.command()
 def presets() -> int:
     """List the presets."""
     from dropviz.experiment import preset, preset_names

@@ -1,4 +1,4 @@
-"""``python -m dropviz.engine``: the dispatcher with the local engine, one process a data directory."""
+"""``python -m dropviz.engine``: the dispatcher with the local engine. On SQLite one process a store, on PostgreSQL any number."""
 
 from __future__ import annotations
 
@@ -18,16 +18,27 @@ from dropviz.store import Store
 
 
 def main() -> int:
-    """Serve the data directory until SIGTERM, SIGINT, or the end of the process that holds the lifeline."""
+    """Serve as the arguments say."""
     parser = argparse.ArgumentParser(
         prog="python -m dropviz.engine", description="Run queued jobs in child processes."
     )
     parser.add_argument(
         "--lifeline", type=int, metavar="FD", help="end when this pipe is closed at its other end"
     )
-    options = parser.parse_args()
-    if options.lifeline is not None:
-        exit_when_closed(options.lifeline)
+    return serve(parser.parse_args().lifeline)
+
+
+def serve(lifeline: int | None = None) -> int:
+    """Serve the store until SIGTERM, SIGINT, or the end of the process that holds the lifeline.
+
+    Args:
+        lifeline: A pipe's descriptor: serve no longer than its other end is open.
+
+    Returns:
+        The exit code: 0 stopped, 1 it cannot serve, which it has said why.
+    """
+    if lifeline is not None:
+        exit_when_closed(lifeline)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
