@@ -25,23 +25,27 @@ def open_database(url: str | Path, *, verify: bool = True) -> Database:
     Raises:
         StoreError: It is none of these, corrupt, foreign, from a newer version, cannot be reached or cannot be written.
     """
+    if isinstance(url, Path) or "://" not in url:
+        return SQLite(URL.create("sqlite", database=str(Path(url).absolute())), verify=verify)
     parsed = _parsed(url)
     if parsed.drivername == "postgresql+psycopg" and parsed.database:
         return PostgreSQL(parsed)
     if parsed.drivername == "sqlite" and parsed.database:
         return SQLite(parsed, verify=verify)
     raise StoreError(
-        f"{without_password(str(url))!r} is no store: write sqlite:///PATH, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE."
+        f"{without_password(url)!r} is no store: write sqlite:///PATH, or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE."
     )
 
 
-def _parsed(url: str | Path) -> URL:
-    if isinstance(url, Path) or "://" not in url:
-        return URL.create("sqlite", database=str(Path(url).absolute()))
+def _parsed(url: str) -> URL:
     try:
-        return make_url(url)
+        parsed = make_url(url)
+        odd = not url.startswith("sqlite") and "@" in (parsed.database or "")
     except (exc.ArgumentError, ValueError):
+        odd = True
+    if odd:
         raise StoreError(
-            f"{without_password(url)!r} cannot be read as the URL of a store: characters of a password that URLs use for"
-            " themselves are written as %40 for @, %3A for : and %2F for /."
-        ) from None
+            f"{without_password(url)!r} cannot be read as the URL of a store: write %40 for @, %3A for : and %2F for / in a"
+            " password."
+        )
+    return parsed
