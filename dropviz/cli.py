@@ -5,6 +5,7 @@ Commands import what they need when they run, so that ``dropviz --help`` is ther
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -163,12 +164,10 @@ def serve(
 
 
 @app.command()
-def engine() -> int:
+def engine() -> NoReturn:
     """Run queued jobs on this machine until Ctrl-C, for pages and commands that share the store (docs/clusters.md)."""
-    from dropviz.engine.__main__ import serve as run_jobs
-
-    _tell_of_extensions()
-    return run_jobs()
+    # In place of this process: each child would import what the command line needs.
+    os.execv(sys.executable, [sys.executable, "-m", "dropviz.engine"])
 
 
 @app.command()

@@ -18,27 +18,16 @@ from dropviz.store import Store
 
 
 def main() -> int:
-    """Serve as the arguments say."""
+    """Serve the store until SIGTERM, SIGINT, or the end of the process that holds the lifeline."""
     parser = argparse.ArgumentParser(
         prog="python -m dropviz.engine", description="Run queued jobs in child processes."
     )
     parser.add_argument(
         "--lifeline", type=int, metavar="FD", help="end when this pipe is closed at its other end"
     )
-    return serve(parser.parse_args().lifeline)
-
-
-def serve(lifeline: int | None = None) -> int:
-    """Serve the store until SIGTERM, SIGINT, or the end of the process that holds the lifeline.
-
-    Args:
-        lifeline: A pipe's descriptor: serve no longer than its other end is open.
-
-    Returns:
-        The exit code: 0 stopped, 1 it cannot serve, which it has said why.
-    """
-    if lifeline is not None:
-        exit_when_closed(lifeline)
+    options = parser.parse_args()
+    if options.lifeline is not None:
+        exit_when_closed(options.lifeline)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
