@@ -27,8 +27,8 @@ setup: ## Make .venv with the dropviz command in it; instant when nothing change
 setup-dev: ## The same with what the tests and linters need.
 	@bash setup/environment test "$(PYTHON)"
 
-test: setup-dev ## Run the tests, those in a headless Chromium included where there is one.
-	@bash setup/chromium
+test: setup-dev ## Run the tests; those that need Chromium or PostgreSQL where there is one.
+	@bash setup/programs
 	$(pytest) -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-slow: setup-dev ## Run the tests that take too long for every change.
@@ -56,7 +56,7 @@ replicated: setup-dev ## Record the paper's claims (dropviz/replication/recorded
 	@folder=$$(mktemp -d) && $(bin)/dropviz replicate --out $$folder && cp $$folder/results.json dropviz/replication/recorded.json
 
 screenshots: setup-dev ## Take the pictures of the Lab (docs/images/).
-	@bash setup/chromium
+	@bash setup/programs chromium
 	$(bin)/python -m tests.browser.screenshots $(ARGS)
 
 image: ## Build the container image; pip's settings (PIP_INDEX_URL, …) pass through.

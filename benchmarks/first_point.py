@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 from benchmarks.measure import Rates, Row, Summary, ratio, temporary_data, wait_until
-from dropviz.engine import EngineKeeper, checkpoints
+from dropviz.engine import EngineKeeper
+from dropviz.engine.checkpoints import Checkpoints
 from dropviz.experiment import ExperimentSpec, preset
 from dropviz.store import Job, Store
 
@@ -94,7 +95,7 @@ def _click_and_stop(store: Store) -> tuple[float, float]:
 def _kill(store: Store) -> tuple[float, float]:
     view_id = store.submit(_long(), fresh=True)
     job_id = store.experiment(view_id).jobs[0].id
-    wait_until(lambda: checkpoints.path_of(job_id).exists(), "the first checkpoint")
+    wait_until(lambda: Checkpoints(store).path(job_id).exists(), "the first checkpoint")
     before = _job(store, job_id)
     assert before.pid is not None
     killed = time.perf_counter()

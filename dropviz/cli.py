@@ -5,6 +5,7 @@ Commands import what they need when they run, so that ``dropviz --help`` is ther
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -160,6 +161,13 @@ def serve(
 
     _tell_of_extensions()
     return supervise(host, port)
+
+
+@app.command()
+def engine() -> NoReturn:
+    """Run queued jobs on this machine until Ctrl-C, for pages and commands that share the store (docs/clusters.md)."""
+    # In place of this process: each child would import what the command line needs.
+    os.execv(sys.executable, [sys.executable, "-m", "dropviz.engine"])
 
 
 @app.command()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 NVIDIA_DRIVER = Path("/dev/nvidiactl")
+STORES = ("sqlite:///", "postgresql+psycopg://")
 
 
 @cache
@@ -56,12 +57,35 @@ def store_url() -> str:
     """The URL of the store: ``$DROPVIZ_STORE``, else a SQLite file in the data directory.
 
     Raises:
-        ValueError: ``DROPVIZ_STORE`` is not a SQLite URL.
+        ValueError: ``DROPVIZ_STORE`` is no URL of a store.
     """
     url = os.environ.get("DROPVIZ_STORE", "").strip() or f"sqlite:///{data_dir() / 'dropviz.db'}"
-    if not url.startswith("sqlite:///") or url == "sqlite:///":
-        raise ValueError(f"DROPVIZ_STORE = {url!r} is not a SQLite URL: write sqlite:///PATH.")
+    if not url.startswith(STORES) or url in STORES:
+        raise ValueError(
+            f"DROPVIZ_STORE = {without_password(url)!r} is no URL of a store: write sqlite:///PATH, or"
+            " postgresql+psycopg://USER:PASSWORD@HOST/DATABASE."
+        )
     return url
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown."""
+    return re.sub(r"(?<=://)([^/@:]*):.*@", r"\1:***@", url)
+
+
+def engine() -> str:
+    """Where jobs run: ``$DROPVIZ_ENGINE``.
+
+    ``local``, the default, is an engine that the page's process, or a command, keeps for as long as it needs one. With ``none``
+    they start none: engines run elsewhere (``dropviz engine``).
+
+    Raises:
+        ValueError: ``DROPVIZ_ENGINE`` is no such thing.
+    """
+    text = os.environ.get("DROPVIZ_ENGINE", "").strip() or "local"
+    if text not in ("local", "none"):
+        raise ValueError(f"DROPVIZ_ENGINE = {text!r} is no engine: choose local or none.")
+    return text
 
 
 def files_dir() -> Path | None:
@@ -95,16 +119,6 @@ def extension_paths() -> list[Path]:
     """The files and folders that ``$DROPVIZ_EXTENSIONS`` names, as ``$PATH`` names folders; see ``extensions``."""
     parts = os.environ.get("DROPVIZ_EXTENSIONS", "").split(os.pathsep)
     return [Path(os.path.expanduser(part.strip())).absolute() for part in parts if part.strip()]
-
-
-def beside_store(ending: str) -> Path:
-    """A place that belongs to the store and to no other one, such as ``dropviz.checkpoints`` beside ``dropviz.db``."""
-    return Path(store_url().removeprefix("sqlite:///")).absolute().with_suffix(ending)
-
-
-def checkpoint_dir() -> Path:
-    """Where the engine keeps the checkpoints of unfinished jobs."""
-    return beside_store(".checkpoints")
 
 
 def weights_bytes() -> int:

@@ -164,41 +164,53 @@ def test_what_is_set_up_for_the_tests_is_set_up_for_running_too(project: Path) -
     assert installs(record) == []
 
 
-def look_for_chromium(tools: Path) -> subprocess.CompletedProcess[str]:
-    """Runs setup/chromium on a machine that has these tools and the few that every machine has."""
+def look_for_programs(tools: Path, *names: str) -> subprocess.CompletedProcess[str]:
+    """Runs setup/programs on a machine that has these tools and the few that every machine has."""
     for name in ("bash", "env", "grep"):
         if not (tools / name).exists():
             (tools / name).symlink_to(shutil.which(name) or f"/bin/{name}")
-    command = [tools / "bash", ROOT / "setup/chromium"]
-    return subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True, timeout=60)
+    command = [tools / "bash", ROOT / "setup/programs", *names]
+    environment = {"PATH": str(tools), "POSTGRESQL_SERVERS": str(tools / "servers")}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
 
-def test_a_chromium_that_runs_is_left_alone(tmp_path: Path) -> None:
+def test_programs_that_are_there_are_left_alone(tmp_path: Path) -> None:
     executable(tmp_path / "chromium", "#!/bin/sh\n")
-    done = look_for_chromium(tmp_path)
+    executable(tmp_path / "servers/15/bin/initdb", "#!/bin/sh\n")
+    done = look_for_programs(tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_chromium_is_installed_where_that_needs_no_question(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "place"), [("chromium", "chromium"), ("postgresql", "initdb")])
+def test_a_program_is_installed_where_that_needs_no_question(tmp_path: Path, name: str, place: str) -> None:
     executable(tmp_path / "id", "#!/bin/sh\necho 0\n")
-    executable(tmp_path / "apt-cache", "#!/bin/sh\necho chromium\n")
-    chromium = tmp_path / "chromium"
-    install = f"*install*) printf '#!/bin/sh\\n' >'{chromium}'; chmod +x '{chromium}' ;;"
+    executable(tmp_path / "apt-cache", "#!/bin/sh\necho found\n")
+    program = tmp_path / place
+    install = f"*install*{name}) printf '#!/bin/sh\\n' >'{program}'; chmod +x '{program}' ;;"
     executable(tmp_path / "apt-get", f"#!/bin/sh\nPATH=/usr/bin:/bin\ncase $* in {install} esac\n")
-    done = look_for_chromium(tmp_path)
+    done = look_for_programs(tmp_path, name)
     assert (done.returncode, done.stderr) == (0, "")
-    assert chromium.exists()
+    assert program.exists()
 
 
-def test_chromium_that_needs_a_password_is_left_to_the_person_with_the_line_to_type(tmp_path: Path) -> None:
+def test_debians_own_database_server_is_not_started_along_the_way(tmp_path: Path) -> None:
+    executable(tmp_path / "id", "#!/bin/sh\necho 0\n")
+    executable(tmp_path / "apt-cache", "#!/bin/sh\necho found\n")
+    executable(tmp_path / "apt-get", f'#!/bin/sh\necho "$@" >>{tmp_path}/calls\n')
+    look_for_programs(tmp_path, "postgresql")
+    assert "create_main_cluster = false" in (tmp_path / "calls").read_text()
+
+
+def test_what_needs_a_password_is_left_to_the_person_with_the_lines_to_type(tmp_path: Path) -> None:
     executable(tmp_path / "id", "#!/bin/sh\necho 1000\n")
     executable(tmp_path / "sudo", "#!/bin/sh\nexit 1\n")
-    executable(tmp_path / "apt-cache", "#!/bin/sh\necho chromium\n")
+    executable(tmp_path / "apt-cache", "#!/bin/sh\necho found\n")
     executable(tmp_path / "apt-get", "#!/bin/sh\nexit 1\n")
-    done = look_for_chromium(tmp_path)
+    done = look_for_programs(tmp_path)
     assert done.returncode == 0, "the other tests must still run"
-    assert "the browser tests will be skipped" in done.stderr
-    assert "sudo apt-get install -y --no-install-recommends chromium\n" in done.stderr
+    for name in ("chromium", "postgresql"):
+        assert f"No {name}: the tests that need it will be skipped." in done.stderr
+        assert f"sudo apt-get install -y --no-install-recommends {name}\n" in done.stderr
 
 
 def make(*arguments: str) -> str:

@@ -141,13 +141,16 @@ def keep(keeper: EngineKeeper) -> None:
 
 
 def check_device(store: Store) -> None:
-    """Refuse to leave the work to an engine that would do it on another kind of device."""
-    wanted = settings.device_class()
-    for worker in store.workers() if engine_runs() else []:
+    """Refuse to leave the work to engines that would do it on another kind of device."""
+    wanted, elsewhere = settings.device_class(), settings.engine() == "none"
+    workers = store.workers() if elsewhere or engine_runs() else []
+    if elsewhere and not workers:
+        print("dropviz: no engine serves this store yet: `dropviz engine` starts one.", file=sys.stderr)
+    for worker in workers:
         if worker.device.partition(":")[0] != wanted:
             raise ValueError(
-                f"The engine that serves {settings.store_url().removeprefix('sqlite:///')} trains on {worker.device}, not"
-                f" on {wanted}: stop it, set DROPVIZ_DEVICE={worker.device}, or set DROPVIZ_DATA to another directory."
+                f"The engine on {worker.host} that serves {store.database.place} trains on {worker.device}, not on {wanted}:"
+                f" stop it, set DROPVIZ_DEVICE={worker.device}, or {store.database.elsewhere}."
             )
 
 

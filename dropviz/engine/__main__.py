@@ -1,4 +1,4 @@
-"""``python -m dropviz.engine``: the dispatcher with the local engine, one process a data directory."""
+"""``python -m dropviz.engine``: the dispatcher with the local engine. On SQLite one process a store, on PostgreSQL any number."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dropviz.store import Store
 
 
 def main() -> int:
-    """Serve the data directory until SIGTERM, SIGINT, or the end of the process that holds the lifeline."""
+    """Serve the store until SIGTERM, SIGINT, or the end of the process that holds the lifeline."""
     parser = argparse.ArgumentParser(
         prog="python -m dropviz.engine", description="Run queued jobs in child processes."
     )

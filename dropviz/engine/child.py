@@ -15,7 +15,8 @@ from multiprocessing import forkserver
 from typing import TYPE_CHECKING
 
 from dropviz import settings
-from dropviz.engine import checkpoints, estimating, refreshing
+from dropviz.engine import estimating, refreshing
+from dropviz.engine.checkpoints import Checkpoint, Checkpoints
 from dropviz.engine.lifeline import die_with_parent, exit_when_closed
 from dropviz.engine.recorder import EXIT_SUPERSEDED, Ending, Recorder
 from dropviz.engine.series import Series
@@ -43,7 +44,7 @@ def run_job(claim: Claim, url: str, device: str, threads: int) -> None:
     """
     _tie_to_engine()
     store = Store.open(url, verify=False)
-    checkpoint = checkpoints.read(claim) if claim.kind == "train" else None
+    checkpoint = Checkpoints(store).read(claim) if claim.kind == "train" else None
     if checkpoint and checkpoint.seq > store.last_seq(claim.job_id):
         checkpoint = None  # of points that this store never had
     seq, step = (checkpoint.seq, checkpoint.step) if checkpoint else (-1, 0)
@@ -75,7 +76,7 @@ def _tie_to_engine() -> None:
 
 
 def _run(
-    claim: Claim, recorder: Recorder, checkpoint: checkpoints.Checkpoint | None, device: str, threads: int
+    claim: Claim, recorder: Recorder, checkpoint: Checkpoint | None, device: str, threads: int
 ) -> Ending:
     import torch
 
@@ -94,7 +95,7 @@ def _run(
 
 
 def _train(
-    spec: ExperimentSpec, claim: Claim, series: Series, checkpoint: checkpoints.Checkpoint | None, device: str
+    spec: ExperimentSpec, claim: Claim, series: Series, checkpoint: Checkpoint | None, device: str
 ) -> Ending:
     from dropviz.training import Block, Diverged
 
@@ -150,11 +151,17 @@ def _smoothed(rate: float | None, steps: int, seconds: float) -> float | None:
 
 def _check_code(spec: ExperimentSpec, claim: Claim, store: Store, device: str) -> None:
     """Refuse to put numbers of other code under a key: the program, or an extension, may have changed since the engine began."""
-    wanted = store.result_key(claim.job_id).partition("/")[0]
-    if wanted != result_key(spec, claim.arm, claim.seeds[0], device.partition(":")[0]):
+    wanted, kind = store.result_key(claim.job_id).partition("/")[0], device.partition(":")[0]
+    keys = {result_key(spec, claim.arm, claim.seeds[0], one): one for one in ("cpu", "cuda", "mps")}
+    if wanted not in keys:
         raise ValueError(
             "The engine has other code, or other extensions, than this run was asked for with: restart what serves it"
             " (dropviz serve), then press Run again."
+        )
+    if keys[wanted] != kind:
+        raise ValueError(
+            f"This run was asked for on {keys[wanted]}, and an engine that trains on {kind} took it: set"
+            f" DROPVIZ_DEVICE={kind} where the page runs, too, then press Run again."
         )
 
 

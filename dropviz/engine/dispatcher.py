@@ -12,8 +12,9 @@ import time
 from multiprocessing.connection import wait
 
 from dropviz import settings
-from dropviz.engine import checkpoints
+from dropviz.engine.checkpoints import Checkpoints
 from dropviz.engine.protocol import Engine, Placed
+from dropviz.engine.silence import Silence
 from dropviz.store import Store, StoreError, Worker
 from dropviz.store.records import LEASE_SECONDS
 
@@ -22,22 +23,26 @@ IDLE_SECONDS = 0.1
 GRACE_SECONDS = 0.5  # a child that is to stop ends itself; after this it is killed
 BEAT_SECONDS = 2.0
 SWEEP_SECONDS = 60.0
-UNWATCHED_SECONDS, LONG_UNWATCHED_SECONDS = 10.0, 60.0
+UNWATCHED_SECONDS = 10.0
 STARTING_SECONDS = 60.0  # a child that has not reported yet may still be importing torch from a cold disk
 
 logger = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """Serves one store with one engine. Nothing is kept here that the store does not know."""
+    """Serves one store with one engine. Nothing is kept here that the store does not know.
+
+    On PostgreSQL other dispatchers may serve the same store: each claims jobs for its own engine, and gives up the silent of all.
+    """
 
     def __init__(self, store: Store, engine: Engine) -> None:
         self.store, self.engine = store, engine
         self.worker_id = secrets.token_hex(8)
-        self.started_at = time.time()
+        self.started_at = store.now()
         self._condemned: dict[tuple[int, int], float] = {}
-        self._watched: dict[str, tuple[float, float]] = {}
-        self._heard: dict[tuple[int, int], tuple[float, float]] = {}  # heartbeat, and when it was new here
+        self._children: Silence[tuple[int, int]] = Silence()
+        self._engines: Silence[str] = Silence()
+        self._watchers: Silence[str] = Silence()
         self._beaten_at = self._swept_at = float("-inf")
 
     def run(self, stopping: threading.Event) -> None:
@@ -46,13 +51,20 @@ class Dispatcher:
         while not stopping.is_set():
             try:
                 if released is None:
-                    released = self.store.release_all()
+                    released = self._take_up()
                     logger.info("took up %d jobs of an engine that ended", released)
                 self.turn()
             except StoreError as error:  # a full disk or a locked file may pass; the children go on meanwhile
                 logger.warning("%s", error)
                 stopping.wait(1.0)
         self._close()
+
+    def _take_up(self) -> int:
+        """Queue again what engines that are gone left running; what others left is seen by its silence."""
+        if self.store.database.one_engine:
+            return self.store.release()
+        gone = {worker.id for worker in self.store.workers() if _ended_here(worker)}
+        return self.store.release(gone)
 
     def turn(self) -> None:
         """One round: bury, obey, place; then wait until a child ends or a moment has passed."""
@@ -107,35 +119,35 @@ class Dispatcher:
             self._stop_unwatched(now)
         if now - self._swept_at > SWEEP_SECONDS:
             self._swept_at = now
-            checkpoints.sweep(self.store)
+            Checkpoints(self.store).sweep()
 
     def _expire(self, now: float) -> None:
-        """Give up children that have been silent, by this process's own clock: a machine's time may jump."""
+        """Give up children that have been silent, whoever placed them, and forget engines that have been.
+
+        A child that has not begun is given time to start, unless its engine is silent, too.
+        """
         leases = self.store.running()
-        self._heard = {
-            (lease.job_id, lease.attempt): self._heard.get((lease.job_id, lease.attempt), (-1.0, now))
-            for lease in leases
-        }
+        beats = {worker.id: worker.heartbeat_at for worker in self.store.workers()}
+        engines = self._engines.of(beats, now)
+        children = self._children.of({(one.job_id, one.attempt): one.heartbeat_at for one in leases}, now)
         for lease in leases:
             key = (lease.job_id, lease.attempt)
-            if self._heard[key][0] != lease.heartbeat_at:
-                self._heard[key] = (lease.heartbeat_at, now)
-            patience = LEASE_SECONDS if lease.begun else STARTING_SECONDS
-            if now - self._heard[key][1] > patience:
+            placed = engines.get(lease.worker_id, LEASE_SECONDS + 1) <= LEASE_SECONDS
+            patience = STARTING_SECONDS if placed and not lease.begun else LEASE_SECONDS
+            if children[key] > patience:
                 error = f"The training process was silent for {patience:.0f} seconds"
-                self.store.finish(*key, "crashed", error=error)
-                logger.warning("job %d, attempt %d: its lease expired", *key)
+                if self.store.finish(*key, "crashed", error=error):
+                    logger.warning("job %d, attempt %d: its lease expired", *key)
                 self.engine.stop(*key)
+        for worker_id, seconds in engines.items():
+            if seconds > LEASE_SECONDS and worker_id != self.worker_id:
+                logger.warning("engine %s has been silent: it counts as gone", worker_id)
+                self.store.leave(worker_id)
 
     def _stop_unwatched(self, now: float) -> None:
-        """Stop what a command line started that is gone; by this process's own clock, but for what is long past."""
-        watched = self.store.watched()
-        self._watched = {key: self._watched.get(key, (-1.0, now)) for key in watched}
-        for view_id, at in watched.items():
-            if self._watched[view_id][0] != at:
-                self._watched[view_id] = (at, now)
-            silent = now - self._watched[view_id][1] > UNWATCHED_SECONDS
-            if silent or time.time() - at > LONG_UNWATCHED_SECONDS:
+        """Stop what a command line started that is gone."""
+        for view_id, seconds in self._watchers.of(self.store.watched(), now).items():
+            if seconds > UNWATCHED_SECONDS:
                 logger.info("experiment %s: the command that started it is gone", view_id)
                 self.store.request(view_id, "stop")
 
@@ -147,7 +159,7 @@ class Dispatcher:
             slots=self.engine.slots(),
             device=settings.device(),
             started_at=self.started_at,
-            heartbeat_at=time.time(),
+            heartbeat_at=self.store.now(),
         )
 
     def _close(self) -> None:
@@ -162,6 +174,21 @@ class Dispatcher:
             for ended in wait(sentinels, 0.1):
                 sentinels.remove(ended)  # type: ignore[arg-type]
         self.store.leave(self.worker_id)
+
+
+def _ended_here(worker: Worker) -> bool:
+    """Whether an engine was a process of this machine that has ended; one of the same number as this one was before it."""
+    if worker.host != socket.gethostname():
+        return False
+    if worker.pid == os.getpid():
+        return True
+    try:
+        os.kill(worker.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
 
 
 def _death(exit_code: int | None) -> str:

@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 
 class EngineKeeper:
-    """Sees to it that some engine serves the data directory, with one of its own where nobody else has any.
+    """Sees to it that some engine of this machine serves the store, with one of its own where nobody else has any.
 
-    The engine holds the read end of a pipe; it ends as soon as this process does, even by kill -9.
+    Where the settings say that engines run elsewhere it does nothing. The engine holds the read end of a pipe; it ends as soon as this process does, even by kill -9.
 
     Args:
         log: Where the engine's messages go; by default ``engine.log`` in the data directory.
@@ -43,7 +43,7 @@ class EngineKeeper:
         """Start an engine if none runs; wait longer each time it ends at once."""
         if self.process is not None and self.process.poll() is None:
             return
-        if os.environ.get(SUPERVISED) or lock.engine_runs():
+        if os.environ.get(SUPERVISED) or settings.engine() == "none" or lock.engine_runs():
             return
         lived = time.monotonic() - self._started_at
         if lived < self._pause:

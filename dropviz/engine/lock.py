@@ -1,14 +1,21 @@
-"""One engine a store: a lock on a file that the kernel gives back however its holder ends."""
+"""Who serves a store on this machine: a lock on a file that the kernel gives back however its holder ends.
+
+An engine on SQLite holds it alone: it is the store's only one. Engines on PostgreSQL share it: they only tell who starts one when
+it is needed that this machine has one already.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
+import socket
 import time
 from pathlib import Path
 
 from dropviz import settings
 
+SQLITE = "sqlite:///"
 PROBE_SECONDS = 1.0  # longer than anybody holds the lock just to look
 
 
@@ -25,15 +32,15 @@ def acquire() -> int:
     """Take the lock and keep it until this process ends; returns its descriptor.
 
     Raises:
-        EngineRunning: Another process has it.
+        EngineRunning: Another process has it, and the store takes one engine alone.
     """
-    path = _path()
+    path, kind = _path(), fcntl.LOCK_EX if _takes_one() else fcntl.LOCK_SH
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     deadline = time.monotonic() + PROBE_SECONDS
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             break
         except BlockingIOError:
             if time.monotonic() > deadline:
@@ -47,13 +54,14 @@ def acquire() -> int:
 
 
 def engine_runs() -> bool:
-    """Whether some process serves this store."""
+    """Whether some process of this machine serves this store."""
     try:
         descriptor = os.open(_path(), os.O_RDWR)
     except FileNotFoundError:
         return False
+    kind = fcntl.LOCK_SH if _takes_one() else fcntl.LOCK_EX
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         return False
     except BlockingIOError:
         return True
@@ -61,5 +69,14 @@ def engine_runs() -> bool:
         os.close(descriptor)
 
 
+def _takes_one() -> bool:
+    return settings.store_url().startswith(SQLITE)
+
+
 def _path() -> Path:
-    return settings.beside_store(".lock")
+    """Beside a SQLite file; else in the data directory, which other machines may use, too, and other stores."""
+    url = settings.store_url()
+    if _takes_one():
+        return Path(url.removeprefix(SQLITE)).absolute().with_suffix(".lock")
+    name = hashlib.sha256(url.encode()).hexdigest()[:8]
+    return settings.data_dir() / f"engine-{socket.gethostname()}-{name}.lock"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dropviz.engine import checkpoints
+from dropviz.engine.checkpoints import Checkpoint, Checkpoints
 from dropviz.store import Claim, Point, SnapshotRow, Store, StoreError
 from dropviz.store.records import Orders, Outcome
 
@@ -53,7 +53,7 @@ class Ending:
     traceback: str | None = None
 
 
-Item = Progress | Kept | checkpoints.Checkpoint | Ending
+Item = Progress | Kept | Checkpoint | Ending
 
 
 class Recorder:
@@ -65,6 +65,7 @@ class Recorder:
     def __init__(self, store: Store, claim: Claim, wants: Orders) -> None:
         self.store, self.claim, self.wants = store, claim, wants
         self.job_id, self.attempt = claim.job_id, claim.attempt
+        self.checkpoints = Checkpoints(store)
         self._items: list[Item] = []
         self._changed = threading.Condition()
         self._beaten_at = time.monotonic()
@@ -132,7 +133,7 @@ class Recorder:
                 waiting, kept = [], []
                 if isinstance(item, Ending):
                     return self._finish(item)
-                checkpoints.write(self.claim, item)
+                self.checkpoints.write(self.claim, item)
         if waiting or time.monotonic() - self._beaten_at > HEARTBEAT_SECONDS:
             self._append(waiting)
         else:
@@ -160,11 +161,11 @@ class Recorder:
         self._beaten_at = time.monotonic()
 
     def _finish(self, ending: Ending) -> bool:
-        self.store.finish(
+        finished = self.store.finish(
             self.job_id, self.attempt, ending.outcome, error=ending.error, traceback=ending.traceback
         )
-        if ending.outcome in ("done", "failed"):
-            checkpoints.remove(self.job_id)
+        if finished and ending.outcome in ("done", "failed"):  # else it is the successor's
+            self.checkpoints.remove(self.job_id)
         return True
 
     def _obey(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dropviz.engine import checkpoints
+from dropviz.engine.checkpoints import Checkpoint
 from dropviz.engine.recorder import Kept, Progress, Recorder
 from dropviz.store import Point, SnapshotRow
 
@@ -59,4 +59,4 @@ class Series:
 
     def save(self, block: Block) -> None:
         """Hand over the block's state."""
-        self.recorder.put(checkpoints.Checkpoint(state=block.state(), step=block.step, seq=self.seq))
+        self.recorder.put(Checkpoint(state=block.state(), step=block.step, seq=self.seq))

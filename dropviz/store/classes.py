@@ -76,14 +76,14 @@ class Classes:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._secret_path: Path = database.path.with_suffix(".secret")
+        self._secret_path: Path = database.beside(".secret")
 
     # For teachers
 
     def create(self, definition: ClassDefinition, owner: str) -> Classroom:
         """Set up a class."""
         row: dict[str, object] = {"definition": definition.canonical(), "title": definition.title}
-        row |= {"owner": owner, "created_at": time.time()}
+        row |= {"owner": owner, "created_at": self.database.now()}
         with self.database.write() as connection:
             class_id = new_id()
             while connection.execute(select(classes.c.id).where(classes.c.id == class_id)).first():
@@ -106,7 +106,7 @@ class Classes:
     def close(self, class_id: str, *, closed: bool = True) -> None:
         """Let nobody join or run any more, or again."""
         with self.database.write() as connection:
-            values = {"closed_at": time.time() if closed else None}
+            values = {"closed_at": self.database.now() if closed else None}
             connection.execute(update(classes).where(classes.c.id == class_id).values(values))
 
     def take_over(self, code: str, visitor: str) -> Classroom:
@@ -161,12 +161,12 @@ class Classes:
             seat = _seat(connection, class_id, visitor)  # again, now that nobody else writes
             if seat is not None:
                 return seat
-            classroom = _open(connection, class_id)
+            classroom = _open(connection, class_id, self.database.now())
             if classroom.joined >= MOST_MEMBERS:
                 raise ClassRefusal(f"This class is full: it has {MOST_MEMBERS:,} members.")
             last = select(func.coalesce(func.max(members.c.seat), -1)).where(members.c.class_id == class_id)
             seat = connection.execute(last).scalar_one() + 1
-            row = {"class_id": class_id, "visitor": visitor, "seat": seat, "joined_at": time.time()}
+            row = {"class_id": class_id, "visitor": visitor, "seat": seat, "joined_at": self.database.now()}
             connection.execute(insert(members).values(row))
             return seat
 
@@ -179,16 +179,16 @@ class Classes:
         """
         seat = self.join(class_id, visitor)
         with self.database.read() as connection:
-            definition = _open(connection, class_id).definition
+            definition = _open(connection, class_id, self.database.now()).definition
         definition.check(spec)
         request = submission.prepare(definition.dealt(spec, seat), visitor, "class", class_id)
         with self.database.write() as connection:
-            _open(connection, class_id)
+            _open(connection, class_id, self.database.now())
             if _busy(connection, class_id, visitor):
                 raise ClassRefusal(
                     "You have a run under way in this class: wait until it is done, or stop it, and press Run again."
                 )
-            return submission.submit(connection, request, time.time())
+            return submission.submit(connection, request, self.database.now())
 
     # What there is to pool
 
@@ -257,9 +257,9 @@ def _definition(text: str) -> ClassDefinition:
     return ClassDefinition.from_table(json.loads(text))
 
 
-def _open(connection: Connection, class_id: str) -> Classroom:
+def _open(connection: Connection, class_id: str, now: float) -> Classroom:
     classroom = _classroom(connection, class_id)
-    if reason := classroom.ended(time.time()):
+    if reason := classroom.ended(now):
         raise ClassRefusal(reason)
     return classroom
 

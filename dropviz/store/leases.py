@@ -7,6 +7,7 @@ state ``running``: a child that was given up for dead cannot write into its succ
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
@@ -48,11 +49,20 @@ def claim(connection: Connection, worker_id: str, now: float) -> Claim | None:
     )
 
 
-def orders(connection: Connection, job_id: int, attempt: int) -> Orders:
-    """What a child is to do: run, pause, stop, or go away because it was superseded."""
+def orders(connection: Connection, job_id: int, attempt: int, *, hold: bool = False) -> Orders:
+    """What a child is to do: run, pause, stop, or go away because it was superseded.
+
+    Args:
+        connection: In a transaction.
+        job_id, attempt: Whose.
+        hold: Let nobody change the job's row until the transaction ends, so that the answer stays true as long: for those who
+            write without being alone (see ``database.write``).
+    """
     query = select(jobs.c.wants).where(
         jobs.c.id == job_id, jobs.c.attempt == attempt, jobs.c.state == "running"
     )
+    if hold:
+        query = query.with_for_update(key_share=True)
     return connection.execute(query).scalar() or "superseded"
 
 
@@ -83,7 +93,9 @@ def finish(
     elif outcome == "crashed":
         moves.change(connection, job_id, retries=job.retries + 1)
     if outcome in ("done", "failed"):
-        values = {"error": error, "traceback": traceback} if outcome == "failed" else {}
+        texts = {"error": error, "traceback": traceback} if outcome == "failed" else {}
+        # PostgreSQL keeps no text with a zero in it, which an error message may quote.
+        values = {name: text and text.replace("\0", "�") for name, text in texts.items()}
         moves.finish(connection, job_id, outcome, now, **values)
     else:
         _wait_or_stop(connection, job, outcome, now)
@@ -105,7 +117,8 @@ def _wait_or_stop(connection: Connection, job: Row, outcome: Outcome, now: float
 
 def running_of(connection: Connection) -> list[Lease]:
     """The running jobs, with what is wanted of them and when they were last heard of."""
-    query = select(jobs.c.id, jobs.c.attempt, jobs.c.wants, jobs.c.heartbeat_at, jobs.c.pid)
+    columns = ("id", "attempt", "wants", "heartbeat_at", "pid", "worker_id")
+    query = select(*(jobs.c[name] for name in columns))
     return [
         Lease(
             job_id=row.id,
@@ -113,33 +126,33 @@ def running_of(connection: Connection) -> list[Lease]:
             wants=row.wants,
             heartbeat_at=row.heartbeat_at,
             begun=row.pid is not None,
+            worker_id=row.worker_id,
         )
         for row in connection.execute(query.where(jobs.c.state == "running"))
     ]
 
 
-def release_all(connection: Connection, now: float) -> int:
-    """Take every running job from its child: a new engine calls this, since the children of the former one are gone."""
-    orphans = running_of(connection)
+def release(connection: Connection, now: float, workers_gone: Collection[str] | None = None) -> int:
+    """Take the running jobs of engines that are gone from their children, and forget these engines; of all by default."""
+    orphans = [
+        lease for lease in running_of(connection) if workers_gone is None or lease.worker_id in workers_gone
+    ]
     for lease in orphans:
         finish(connection, lease.job_id, lease.attempt, "released", now)
-    connection.execute(delete(workers))
+    gone = delete(workers)
+    connection.execute(gone if workers_gone is None else gone.where(workers.c.id.in_(workers_gone)))
     return len(orphans)
 
 
-def beat(connection: Connection, worker: Worker) -> None:
+def beat(connection: Connection, worker: Worker, now: float) -> None:
     """Register an engine, or say that it is alive."""
-    known = (
-        update(workers)
-        .where(workers.c.id == worker.id)
-        .values(heartbeat_at=worker.heartbeat_at, slots=worker.slots)
-    )
+    known = update(workers).where(workers.c.id == worker.id).values(heartbeat_at=now, slots=worker.slots)
     if not connection.execute(known).rowcount:
-        connection.execute(insert(workers).values(vars(worker)))
+        connection.execute(insert(workers).values(vars(worker) | {"heartbeat_at": now}))
 
 
 def leave(connection: Connection, worker_id: str) -> None:
-    """Forget an engine that ends."""
+    """Forget an engine that ends, or that has been silent; its jobs have leases of their own."""
     connection.execute(delete(workers).where(workers.c.id == worker_id))
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, insert, inspect, select, update
 
 from dropviz.store import schema
 from dropviz.store.records import StoreError
 
+if TYPE_CHECKING:
+    from dropviz.store.database import Database
+
 VERSION = 4
-APPLICATION_ID = 0x44567A31  # "DVz1", in the file's header: tells our databases from anybody else's
 
 CLASSES_AS_THEY_WERE = """
 CREATE TABLE classes (
@@ -61,7 +64,8 @@ def _closing(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE classes ADD COLUMN closed_at FLOAT")
 
 
-# MIGRATIONS[n] takes a database from version n to n + 1. A new database is created at VERSION at once.
+# MIGRATIONS[n] takes a database from version n to n + 1. A new database is created at VERSION at once. Those up to version 4
+# are of SQLite alone: there was no other one. Every later one has to work on PostgreSQL, too; CONTRIBUTING says how.
 MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
     1: _kinds_of_jobs,
     2: _runs_that_are_found_again,
@@ -69,16 +73,16 @@ MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
 }
 
 
-def migrate(connection: Connection, place: str) -> None:
+def migrate(connection: Connection, database: Database) -> None:
     """Create or upgrade the schema, inside the caller's write transaction.
 
     Raises:
         StoreError: The database belongs to another program, or to a newer version of this one.
     """
-    found = version(connection, place)
+    found = version(connection, database)
     if found == 0:
         schema.metadata.create_all(connection)
-        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+        database.mark(connection)
         connection.execute(insert(schema.schema_version).values(version=VERSION))
         connection.execute(insert(schema.queue).values(revision=0))
         return
@@ -88,24 +92,34 @@ def migrate(connection: Connection, place: str) -> None:
         connection.execute(update(schema.schema_version).values(version=VERSION))
 
 
-def version(connection: Connection, place: str) -> int:
+def is_current(connection: Connection, database: Database) -> bool:
+    """Whether there is nothing to create or upgrade.
+
+    Raises:
+        StoreError: The database belongs to another program, or to a newer version of this one.
+    """
+    return version(connection, database) == VERSION
+
+
+def version(connection: Connection, database: Database) -> int:
     """The schema version of a database, 0 for an empty one.
 
     Raises:
         StoreError: The database belongs to another program, or to a newer version of this one.
     """
-    application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
-    tables = inspect(connection).get_table_names()
-    if application == 0 and not tables:
+    ours = database.is_marked(connection)
+    if ours is None:
         return 0
-    if application != APPLICATION_ID or "schema_version" not in tables:
-        raise StoreError(f"{place} is a database of another program: set DROPVIZ_DATA to another directory.")
+    if not ours or not inspect(connection).has_table("schema_version"):
+        raise StoreError(f"{database.place} is a database of another program: {database.elsewhere}.")
     found = connection.execute(select(schema.schema_version.c.version)).scalar()
     if not isinstance(found, int) or found < 1:
-        raise StoreError(f"{place} says nothing of its version: move it away, and a new one is created.")
+        raise StoreError(
+            f"{database.place} says nothing of its version: move it away, and a new one is created."
+        )
     if found > VERSION:
         raise StoreError(
-            f"{place} was written by a newer DropViz (schema {found}, this one knows {VERSION}): update DropViz, "
-            "or set DROPVIZ_DATA to another directory."
+            f"{database.place} was written by a newer DropViz (schema {found}, this one knows {VERSION}): update DropViz, "
+            f"or {database.elsewhere}."
         )
     return found

@@ -26,9 +26,10 @@ def append(
 ) -> Orders:
     """Write records that are not there yet, with the heartbeat; returns what the child is to do next.
 
-    A superseded attempt writes nothing.
+    A superseded attempt writes nothing. It need not be alone: it holds its job's row, which whoever ends the attempt has to
+    change, so it comes before that as a whole, or after it and writes nothing.
     """
-    wants = orders(connection, job_id, attempt)
+    wants = orders(connection, job_id, attempt, hold=True)
     if wants == "superseded":
         return wants
     last = last_seq(connection, job_id)

@@ -187,18 +187,19 @@ def identity(spec: str, arm: str, seeds: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """A running job as the engine sees it; ``begun`` says that its child has reported."""
+    """A running job as an engine sees it; ``begun`` says that its child has reported, ``worker_id`` which engine placed it."""
 
     job_id: int
     attempt: int
     wants: Literal["run", "pause", "stop"]
     heartbeat_at: float
     begun: bool
+    worker_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Worker:
-    """An engine that takes jobs from this store."""
+    """An engine that takes jobs from this store; times by the clock that the store's users share."""
 
     id: str
     host: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -79,12 +78,13 @@ class Runs:
             condition = (mine | experiments.c.shared) & experiments.c.deleted_at.is_(None)
         cells = select(sweep_cells.c.experiment_id)
         with self.database.read() as connection:
-            return _lines(connection, condition & experiments.c.id.not_in(cells))
+            return _lines(connection, condition & experiments.c.id.not_in(cells), self.database.now())
 
     def lines(self, view_ids: Collection[str]) -> dict[str, Listed]:
         """The lines of these experiments, whoever started them; who has an id may look."""
         with self.database.read() as connection:
-            return {line.id: line for line in _lines(connection, experiments.c.id.in_(view_ids))}
+            found = _lines(connection, experiments.c.id.in_(view_ids), self.database.now())
+        return {line.id: line for line in found}
 
     def describe(
         self,
@@ -129,9 +129,9 @@ class Runs:
             wants = connection.execute(
                 select(experiments.c.wants).where(experiments.c.id == view_id)
             ).scalar_one()
-            if derived_state(wants, state, time.time()) in (*LIVE, "stalled"):
+            if derived_state(wants, state, self.database.now()) in (*LIVE, "stalled"):
                 raise ValueError("This run is still under way: stop it in the Lab first.")
-            _change(connection, view_id, {"deleted_at": time.time()})
+            _change(connection, view_id, {"deleted_at": self.database.now()})
 
     def restore(self, view_id: str, owner: str) -> None:
         """Take a run back that was thrown away.
@@ -157,10 +157,10 @@ def _change(connection: Connection, view_id: str, values: Mapping[str, object]) 
     connection.execute(update(experiments).where(experiments.c.id == view_id).values(**values))
 
 
-def _lines(connection: Connection, condition: ColumnElement[bool]) -> list[Listed]:
+def _lines(connection: Connection, condition: ColumnElement[bool], now: float) -> list[Listed]:
     query: Select[Any] = select(*(experiments.c[name] for name in COLUMNS)).where(condition)
     query = query.order_by(experiments.c.created_at.desc(), experiments.c.id).limit(MOST_LISTED)
-    rows, states, now = connection.execute(query).all(), _states(connection, condition), time.time()
+    rows, states = connection.execute(query).all(), _states(connection, condition)
     return [_line(row, derived_state(row.wants, states.get(row.id, []), now)) for row in rows]
 
 

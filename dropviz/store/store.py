@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Self
@@ -16,7 +15,7 @@ from dropviz.experiment import ExperimentSpec
 from dropviz.store import imports, jobs, leases, measuring, points, reading, submission
 from dropviz.store.classes import Classes
 from dropviz.store.curves import Curves
-from dropviz.store.database import Database
+from dropviz.store.database import Database, open_database
 from dropviz.store.finals import Finals, LastValues
 from dropviz.store.imports import ImportedExperiment
 from dropviz.store.records import (
@@ -45,7 +44,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.weights = Weights(database.path.with_suffix(".weights"))
+        self.weights = Weights(database.beside(".weights"))
         self.classes = Classes(database)
         self.sweeps = Sweeps(database)
         self.runs = Runs(database)
@@ -57,17 +56,21 @@ class Store:
         """Open, create or upgrade a store.
 
         Args:
-            url: ``sqlite:///PATH`` or a path; by default what the settings say.
-            verify: Check the file's integrity first.
+            url: ``sqlite:///PATH``, a path, or ``postgresql+psycopg://…``; by default what the settings say.
+            verify: Check a file's integrity first.
 
         Raises:
-            StoreError: The file is corrupt, foreign, from a newer version, or cannot be written.
+            StoreError: It is corrupt, foreign, from a newer version, cannot be reached or cannot be written.
         """
-        return cls(Database(url if url is not None else settings.store_url(), verify=verify))
+        return cls(open_database(url if url is not None else settings.store_url(), verify=verify))
 
     def close(self) -> None:
         """Close the connections; the object is of no use afterwards."""
         self.database.engine.dispose()
+
+    def now(self) -> float:
+        """Seconds since 1970 by the clock that the store's times are of: another machine's, where several share it."""
+        return self.database.now()
 
     # For those who ask and watch
 
@@ -87,12 +90,12 @@ class Store:
         """
         request = submission.prepare(spec, owner, origin, class_id, fresh=fresh)
         with self.database.write() as connection:
-            return submission.submit(connection, request, time.time())
+            return submission.submit(connection, request, self.database.now())
 
     def keep_import(self, imported: ImportedExperiment, *, owner: str = "") -> str:
         """Keep an experiment that was computed elsewhere and return its view id; its results are nobody else's."""
         with self.database.write() as connection:
-            return imports.keep(connection, imported, owner, time.time())
+            return imports.keep(connection, imported, owner, self.database.now())
 
     def provenance(self, experiment: Experiment) -> dict[str, str]:
         """What computed an imported experiment, and when; empty of any other one."""
@@ -108,7 +111,7 @@ class Store:
             UnknownExperiment: No experiment has this id.
         """
         with self.database.read() as connection:
-            return reading.experiment(connection, view_id, time.time())
+            return reading.experiment(connection, view_id, self.database.now())
 
     def refreshed(self, known: Experiment) -> Experiment:
         """The same experiment as it is now, for less than ``experiment`` costs.
@@ -117,12 +120,12 @@ class Store:
             UnknownExperiment: It is gone.
         """
         with self.database.read() as connection:
-            return reading.refreshed(connection, known, time.time())
+            return reading.refreshed(connection, known, self.database.now())
 
     def watch(self, view_id: str) -> None:
         """Say that somebody watches an experiment which is to stop when nobody does any more: a command line's."""
         with self.database.write(durable=False) as connection:
-            jobs.watch(connection, view_id, time.time())
+            jobs.watch(connection, view_id, self.database.now())
 
     def watched(self) -> dict[str, float]:
         """Such experiments that are under way → when they were last watched."""
@@ -136,7 +139,7 @@ class Store:
             UnknownExperiment: No experiment has this id.
         """
         with self.database.read() as connection:
-            return reading.revision(connection, view_id, time.time())
+            return reading.revision(connection, view_id, self.database.now())
 
     def request(self, view_id: str, action: Action) -> None:
         """Run, pause, stop or step an experiment.
@@ -146,12 +149,12 @@ class Store:
             ValueError: There is nothing left to run, or no such action.
         """
         with self.database.write() as connection:
-            jobs.request(connection, view_id, action, time.time())
+            jobs.request(connection, view_id, action, self.database.now())
 
     def experiments(self, owner: str | None = None, limit: int = 50) -> list[ExperimentSummary]:
         """The newest experiments, of one owner or of all; of sweeps see ``sweeps``."""
         with self.database.read() as connection:
-            return reading.summaries(connection, owner, limit, time.time())
+            return reading.summaries(connection, owner, limit, self.database.now())
 
     def points(self, job_id: int, after: int = -1) -> list[Point]:
         """The points of a job past a cursor; start over when the job's epoch has grown."""
@@ -194,7 +197,7 @@ class Store:
     def queue_position(self, view_id: str) -> int:
         """How many jobs come before this experiment's first one; 0 when it runs or is next."""
         with self.database.read() as connection:
-            return reading.queue_position(connection, view_id, time.time())
+            return reading.queue_position(connection, view_id, self.database.now())
 
     def workers(self) -> list[Worker]:
         """The engines that take jobs from this store."""
@@ -233,7 +236,7 @@ class Store:
         """Have measured what a spec costs here, unless that is known or under way."""
         key = cost_key(spec)
         with self.database.write() as connection:
-            measuring.request_estimate(connection, spec, key, owner, time.time())
+            measuring.request_estimate(connection, spec, key, owner, self.database.now())
 
     def estimate(self, spec: ExperimentSpec) -> Estimate | None:
         """What is known of a spec's cost here; None where nobody asked."""
@@ -248,7 +251,9 @@ class Store:
             ValueError: The experiment has no such arm, or no weights of this step.
         """
         with self.database.write() as connection:
-            measuring.request_refresh(connection, self.weights, view_id, arm, step, owner, time.time())
+            measuring.request_refresh(
+                connection, self.weights, view_id, arm, step, owner, self.database.now()
+            )
 
     def refresh_jobs(self, job_ids: Collection[int]) -> list[Job]:
         """The refreshes on request of these jobs' weights, the oldest first; one that is done has its series by its own id."""
@@ -267,7 +272,7 @@ class Store:
             ValueError: There is no such job, or experiments want it.
         """
         with self.database.write() as connection:
-            measuring.stop(connection, job_id, time.time())
+            measuring.stop(connection, job_id, self.database.now())
 
     # For the engine
 
@@ -276,7 +281,7 @@ class Store:
         if not self.has_queued():
             return None  # no write lock for an empty queue
         with self.database.write() as connection:
-            return leases.claim(connection, worker_id, time.time())
+            return leases.claim(connection, worker_id, self.database.now())
 
     def has_queued(self) -> bool:
         """Whether a job waits for a slot."""
@@ -292,7 +297,7 @@ class Store:
         """Start an attempt from a checkpoint (seq −1: from nothing), dropping the points past it."""
         with self.database.write() as connection:
             return points.begin(
-                connection, job_id, attempt, time.time(), seq=seq, step=step, pid=pid, device=device
+                connection, job_id, attempt, self.database.now(), seq=seq, step=step, pid=pid, device=device
             )
 
     def append(
@@ -313,13 +318,13 @@ class Store:
         Returns:
             What the child is to do; ``superseded`` means that nothing was written.
         """
-        with self.database.write(durable=durable) as connection:
+        with self.database.write(durable=durable, alone=False) as connection:
             return points.append(
                 connection,
                 job_id,
                 attempt,
                 records,
-                time.time(),
+                self.database.now(),
                 step=step,
                 steps_per_second=steps_per_second,
                 seconds=seconds or {},
@@ -342,7 +347,7 @@ class Store:
         """End an attempt; False, and nothing changed, if it was superseded."""
         with self.database.write() as connection:
             return leases.finish(
-                connection, job_id, attempt, outcome, time.time(), error=error, traceback=traceback
+                connection, job_id, attempt, outcome, self.database.now(), error=error, traceback=traceback
             )
 
     def running(self) -> list[Lease]:
@@ -350,21 +355,22 @@ class Store:
         with self.database.read() as connection:
             return leases.running_of(connection)
 
-    def release_all(self) -> int:
-        """Take every running job from its child: only for an engine that starts, when no other one is alive.
+    def release(self, workers: Collection[str] | None = None) -> int:
+        """Take the running jobs of engines that are gone from their children, and forget these engines; returns how many.
 
-        It is queued again, unless it is to pause or to stop.
+        They are queued again, unless they are to pause or to stop. By default all are gone: only for an engine that starts
+        and is the only one.
         """
         with self.database.write() as connection:
-            return leases.release_all(connection, time.time())
+            return leases.release(connection, self.database.now(), workers)
 
     def beat(self, worker: Worker) -> None:
         """Register an engine, or say that it is alive."""
         with self.database.write(durable=False) as connection:
-            leases.beat(connection, worker)
+            leases.beat(connection, worker, self.database.now())
 
     def leave(self, worker_id: str) -> None:
-        """Forget an engine that ends."""
+        """Forget an engine that ends, or that has been silent."""
         with self.database.write() as connection:
             leases.leave(connection, worker_id)
 

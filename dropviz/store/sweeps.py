@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, product
@@ -95,7 +94,7 @@ class Sweeps:
         sweep_id = secrets.token_hex(16)
         row = {"id": sweep_id, "definition": sweep.canonical(), "title": sweep.title(), "owner": owner}
         with self.database.write() as connection:
-            connection.execute(insert(sweeps).values(row | {"created_at": time.time()}))
+            connection.execute(insert(sweeps).values(row | {"created_at": self.database.now()}))
         self._fill(sweep_id, sweep, owner, range(len(sweep.cells())))
         return sweep_id
 
@@ -130,7 +129,7 @@ class Sweeps:
     def states(self, sweep_id: str) -> list[CellState]:
         """How far each cell is, in order of the cells; one that was never queued is left out."""
         with self.database.read() as connection:
-            return list(_states(connection, sweep_id))
+            return list(_states(connection, sweep_id, self.database.now()))
 
     def revision(self, sweep_id: str) -> tuple[int, ...]:
         """Changes whenever ``states`` does; cheap to ask."""
@@ -150,7 +149,7 @@ class Sweeps:
         """
         with self.database.write() as connection:
             _row(connection, sweep_id)
-            _stop(connection, sweep_id)
+            _stop(connection, sweep_id, self.database.now())
 
     def resume(self, sweep_id: str, states: Collection[str] = ("stopped",)) -> None:
         """Ask anew for the cells in these states, and for those that were never queued; the sweep keeps its id.
@@ -170,7 +169,7 @@ class Sweeps:
         mine = select(sweep_cells.c.experiment_id).where(sweep_cells.c.sweep_id == sweep_id)
         with self.database.write(durable=False) as connection:
             connection.execute(
-                update(experiments).where(experiments.c.id.in_(mine)).values(watched_at=time.time())
+                update(experiments).where(experiments.c.id.in_(mine)).values(watched_at=self.database.now())
             )
 
     def delete(self, sweep_id: str) -> None:
@@ -181,8 +180,8 @@ class Sweeps:
         """
         with self.database.write() as connection:
             _row(connection, sweep_id)
-            _stop(connection, sweep_id)
-            _mark(connection, sweep_id, time.time())
+            _stop(connection, sweep_id, self.database.now())
+            _mark(connection, sweep_id, self.database.now())
 
     def restore(self, sweep_id: str) -> None:
         """Take a deletion back; what was computed is there again.
@@ -232,11 +231,10 @@ class Sweeps:
             with self.database.write() as connection:
                 self._submit(connection, sweep_id, part)
 
-    @staticmethod
-    def _submit(connection: Connection, sweep_id: str, part: dict[int, submission.Request]) -> None:
+    def _submit(self, connection: Connection, sweep_id: str, part: dict[int, submission.Request]) -> None:
         mine = (sweep_cells.c.sweep_id == sweep_id) & sweep_cells.c.position.in_(part)
         former = select(sweep_cells.c.experiment_id).where(mine)
-        now = time.time()
+        now = self.database.now()
         connection.execute(update(experiments).where(experiments.c.id.in_(former)).values(deleted_at=now))
         connection.execute(delete(sweep_cells).where(mine))
         rows = [
@@ -300,7 +298,7 @@ def _joined(sweep_id: str, *columns: Any) -> Select[Any]:
     )
 
 
-def _states(connection: Connection, sweep_id: str) -> Iterator[CellState]:
+def _states(connection: Connection, sweep_id: str, now: float) -> Iterator[CellState]:
     columns = [jobs.c[name] for name in ("arm", "state", "wants", "step", "total", "heartbeat_at", "error")]
     query = _joined(
         sweep_id,
@@ -311,7 +309,6 @@ def _states(connection: Connection, sweep_id: str) -> Iterator[CellState]:
         *columns,
     )
     rows = connection.execute(query.order_by(sweep_cells.c.position, jobs.c.id)).all()
-    now = time.time()
     for _, found in groupby(rows, key=lambda row: row.position):
         cell = list(found)
         failed = [f"{row.arm}: {row.error}" for row in cell if row.state == "failed"]
@@ -328,7 +325,7 @@ def _states(connection: Connection, sweep_id: str) -> Iterator[CellState]:
         )
 
 
-def _stop(connection: Connection, sweep_id: str) -> None:
+def _stop(connection: Connection, sweep_id: str, now: float) -> None:
     """End those of its experiments that still want something, all at once."""
     mine = select(sweep_cells.c.experiment_id).where(sweep_cells.c.sweep_id == sweep_id)
     live = (
@@ -339,7 +336,7 @@ def _stop(connection: Connection, sweep_id: str) -> None:
     values = {"wants": "stop", "revision": experiments.c.revision + 1}
     chosen = experiments.c.id.in_(mine) & experiments.c.id.in_(unfinished)
     connection.execute(update(experiments).where(chosen).values(values))
-    moves.settle_wants(connection, affected, time.time())
+    moves.settle_wants(connection, affected, now)
     moves.touch_queue(connection)
 
 

@@ -13,7 +13,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import cast, get_args
 
 from anyio.to_thread import run_sync
@@ -92,8 +91,6 @@ def readers() -> Readers:
 
 @cache
 def _open(url: str) -> Store:
-    path = Path(url.removeprefix("sqlite:///"))
-    path.parent.mkdir(parents=True, exist_ok=True)
     return Store.open(url, verify=False)
 
 

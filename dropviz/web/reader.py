@@ -101,7 +101,7 @@ class Reader(Feed):
             except Exception:
                 self._start_over()  # whatever it had got half of is read again
                 raise
-        moving = progress(self.experiment, self._position, time.time())
+        moving = progress(self.experiment, self._position, self.store.now())
         self._progress = json.dumps(moving, separators=(",", ":")).encode()
 
     def _catch_up(self, revision: int) -> None:

@@ -74,7 +74,7 @@ def test_a_clock_that_jumps_costs_no_child_its_lease(
     dispatcher._expire(0.0)
     real = time.time
     for jump in (3600.0, -7200.0):
-        monkeypatch.setattr("dropviz.store.store.time.time", lambda jump=jump: real() + jump)
+        monkeypatch.setattr("time.time", lambda jump=jump: real() + jump)
         dispatcher._expire(2.0)
     job = store.job(claim.job_id)
     assert job is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,11 +22,40 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def store(data: Path) -> Iterator[Store]:
-    """An empty store in it."""
+def postgres_url(data: Path, postgres_server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty database on a real PostgreSQL, which the settings name."""
+    url = postgres_server.create()
+    monkeypatch.setenv("DROPVIZ_STORE", url)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, data: Path) -> Iterator[Store]:
+    """An empty store in it, of each kind."""
+    if request.param == "postgresql":
+        request.getfixturevalue("postgres_url")
     opened = Store.open()
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def file_store(data: Path) -> Iterator[Store]:
+    """An empty store in a SQLite file."""
+    opened = Store.open()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def later(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let so many seconds pass, by the clock that the store's users share."""
+    now = store.database.now
+
+    def skip(seconds: float) -> None:
+        monkeypatch.setattr(store.database, "now", lambda: now() + seconds)
+
+    return skip
 
 
 @pytest.fixture

@@ -10,11 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+from dropviz import settings
 from dropviz.choices import SpecError
 from dropviz.classes import ClassDefinition
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import ClassRefusal, Classroom, Store, UnknownClass
+from dropviz.store.schema import experiments
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,7 +105,7 @@ print(*(store.classes.join(sys.argv[2], f"{sys.argv[3]}/{n}") for n in range(20)
 
 
 def test_processes_that_join_at_once_get_seats_of_their_own(store: Store, room: Classroom) -> None:
-    command = [sys.executable, "-c", JOIN, str(store.database.path), room.id]
+    command = [sys.executable, "-c", JOIN, settings.store_url(), room.id]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
     processes = [subprocess.Popen([*command, str(number)], **pipes) for number in range(3)]  # type: ignore[call-overload]
     for process in processes:
@@ -221,7 +224,7 @@ def test_the_jobs_of_a_class_are_those_of_its_members_that_nobody_deleted(
     inside = store.classes.submit(room.id, "ada", start(room))
     gone = store.classes.submit(room.id, "bob", start(room))
     with store.database.write() as connection:
-        connection.exec_driver_sql("UPDATE experiments SET deleted_at = 1 WHERE id = ?", (gone,))
+        connection.execute(update(experiments).where(experiments.c.id == gone).values(deleted_at=1))
     (job,) = store.classes.jobs(room.id)
     assert (job.experiment_id, job.arm, job.state) == (inside, "none", "queued")
     assert store.classes.places(job) == [("none", 0, 0), ("none", 1, 1)]  # of the three that the job trains

@@ -27,11 +27,11 @@ def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path) -> None:
     assert path.read_bytes() == content
 
 
-def test_a_damaged_database_is_refused(store: Store, spec: ExperimentSpec) -> None:
+def test_a_damaged_database_is_refused(file_store: Store, spec: ExperimentSpec) -> None:
     for seed in range(0, 40, 2):
-        store.submit(spec.with_settings([f"first_seed={seed}"]))
-    store.close()
-    path = store.database.path
+        file_store.submit(spec.with_settings([f"first_seed={seed}"]))
+    file_store.close()
+    path = file_store.database.path
     content = bytearray(path.read_bytes())
     content[4096 : len(content) // 2] = b"\xff" * (len(content) // 2 - 4096)
     path.write_bytes(content)
@@ -53,7 +53,7 @@ def test_a_database_of_a_newer_version_is_refused(store: Store) -> None:
     with store.database.write() as connection:
         connection.execute(update(schema_version).values(version=VERSION + 1))
     with pytest.raises(StoreError, match=f"schema {VERSION + 1}, this one knows {VERSION}"):
-        Store.open(store.database.path)
+        Store.open()
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
@@ -62,9 +62,13 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         Store.open(tmp_path / "file" / "dropviz.db")
 
 
-def test_only_sqlite_files_are_stores() -> None:
-    with pytest.raises(StoreError, match="not a SQLite file"):
-        Store.open("postgresql://somewhere/dropviz")
+@pytest.mark.parametrize(
+    "url", ["mysql://ada:secret@there/dropviz", "postgresql://ada:secret@there/dropviz", "sqlite://"]
+)
+def test_what_is_no_store_is_refused_and_no_password_is_told(url: str) -> None:
+    with pytest.raises(StoreError, match=r"write sqlite:///PATH, or postgresql\+psycopg://") as refusal:
+        Store.open(url)
+    assert "secret" not in str(refusal.value)
 
 
 def test_opening_a_new_store_from_many_threads_at_once_works(data: Path) -> None:
@@ -78,16 +82,16 @@ def test_opening_a_new_store_from_many_threads_at_once_works(data: Path) -> None
     assert opened[0].experiments() == []
 
 
-def test_foreign_keys_and_the_write_ahead_log_are_on(store: Store) -> None:
-    with store.database.read() as connection:
+def test_foreign_keys_and_the_write_ahead_log_are_on(file_store: Store) -> None:
+    with file_store.database.read() as connection:
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 15_000
 
 
-def test_state_changes_are_durable_and_points_need_not_be(store: Store) -> None:
+def test_state_changes_are_durable_and_points_need_not_be(file_store: Store) -> None:
     for durable, level in ((True, 2), (False, 1)):
-        with store.database.write(durable=durable) as connection:
+        with file_store.database.write(durable=durable) as connection:
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == level
 
 

@@ -25,7 +25,7 @@ def columns(path: Path) -> dict[str, set[tuple]]:
 
 
 def test_a_database_of_the_first_schema_keeps_its_jobs_and_becomes_like_a_new_one(
-    data: Path, store: Store, spec: ExperimentSpec
+    data: Path, file_store: Store, spec: ExperimentSpec
 ) -> None:
     path = data / "former.db"
     with sqlite3.connect(path) as connection:
@@ -60,7 +60,7 @@ def test_a_database_of_the_first_schema_keeps_its_jobs_and_becomes_like_a_new_on
     assert claim.kind == "train"
     migrated.close()
     Store.open(path).close()  # and not a second time
-    assert columns(path) == columns(store.database.path)
+    assert columns(path) == columns(file_store.database.path)
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT version FROM schema_version").fetchone() == (VERSION,)
     connection.close()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
+from dropviz import settings
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import Claim, Point, SnapshotRow, Store
 
@@ -125,12 +127,11 @@ def test_a_third_death_is_a_failure_with_its_reason(store: Store, claim: Claim) 
 
 
 def test_a_silent_child_is_shown_as_stalled(
-    store: Store, claim: Claim, monkeypatch: pytest.MonkeyPatch
+    store: Store, claim: Claim, later: Callable[[float], None]
 ) -> None:
     view_id = store.experiments()[0].id
     begin(store, claim)
-    now = __import__("time").time()
-    monkeypatch.setattr("dropviz.store.store.time.time", lambda: now + 11)
+    later(11)
     assert store.experiment(view_id).state == "stalled"
 
 
@@ -180,9 +181,9 @@ def test_the_revision_grows_with_every_visible_change(
     assert not changed()
     store.append(claim.job_id, claim.attempt, [point(0)])
     assert changed()
-    now = __import__("time").time()
+    now = store.now()
     with monkeypatch.context() as later:
-        later.setattr("dropviz.store.store.time.time", lambda: now + 11)
+        later.setattr(store.database, "now", lambda: now + 11)
         assert changed()  # it fell silent
     store.append(claim.job_id, claim.attempt, [point(1)])
     assert changed()
@@ -210,7 +211,7 @@ def test_writers_in_several_processes_lose_nothing(store: Store, spec: Experimen
     for seed in (0, 10, 20):
         store.submit(spec.with_settings([f"first_seed={seed}"]))
         claims.append(store.claim("worker"))
-    url, count = str(store.database.path), 60
+    url, count = settings.store_url(), 60
     commands = [
         [sys.executable, "-c", WRITER, url, *map(str, (c.job_id, c.attempt, count))] for c in claims if c
     ]

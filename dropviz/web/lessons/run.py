@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import streamlit as st
 
 from dropviz.budget import check_budget, check_data
@@ -60,7 +58,7 @@ def follow(experiment: Experiment) -> None:
     now = store().refreshed(experiment)
     if now.state in FINAL:
         st.rerun()
-    far = progress(now, store().queue_position(now.id), time.time())
+    far = progress(now, store().queue_position(now.id), store().now())
     waits = now.state == "queued" and far["queue_position"]
     text = f"Waiting: {far['queue_position']} jobs come first." if waits else message(now)
     left = f" · about {shown_seconds(far['eta_seconds'])} left" if far["eta_seconds"] else ""

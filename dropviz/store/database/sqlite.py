@@ -1,4 +1,4 @@
-"""One SQLite file in WAL mode: connections, the two kinds of transaction, and refusing what is not ours."""
+"""One SQLite file in WAL mode: what one machine uses."""
 
 from __future__ import annotations
 
@@ -9,37 +9,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect
 
+from dropviz.store.database.base import Database, begin_as_told
 from dropviz.store.migrations import migrate
 from dropviz.store.records import StoreError
 
+APPLICATION_ID = 0x44567A31  # "DVz1", in the file's header: tells our databases from anybody else's
 BUSY_SECONDS = 15
 VERIFIED_BYTES = 16 * 2**20  # a file up to this size is checked whole when it is opened: some 30 ms
 
 
-class Database:
-    """Read and write transactions on one SQLite file.
+class SQLite(Database):
+    """See ``open_database``. Whoever writes is alone: the file has one lock."""
 
-    Args:
-        url: ``sqlite:///PATH`` or a path.
-        verify: Check the file's integrity first; a child that the engine started need not.
+    elsewhere = "set DROPVIZ_DATA to another directory"
+    one_engine = True
 
-    Raises:
-        StoreError: The file is corrupt, foreign, from a newer version, or in a place that cannot be written.
-    """
-
-    def __init__(self, url: str | Path, *, verify: bool = True) -> None:
-        self.url = _sqlite_url(url)
-        self.path = Path(str(self.url.database))
-        self.engine = _engine(self.url)
+    def __init__(self, url: URL, *, verify: bool) -> None:
+        self.path = Path(str(url.database))
+        self.place = str(self.path)
+        self.engine = _engine(url)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._prepare(verify)
         except OSError as error:
             raise StoreError(f"{self.path.parent} cannot be used ({error}): set DROPVIZ_DATA.") from None
         except exc.DatabaseError as error:
-            raise StoreError(self._sentence(error)) from None
+            raise StoreError(self._sentence(error) or self._unusable(error)) from None
         except StoreError:
             self.engine.dispose()
             raise
@@ -50,7 +47,7 @@ class Database:
                 if connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
                     raise StoreError(self._corrupt())
         with self.write() as connection:  # a real write: some file systems refuse only then
-            migrate(connection, str(self.path))
+            migrate(connection, self)
         if self._use_write_ahead_log() != "wal":
             raise StoreError(f"{self.path} is not on a local disk that takes WAL: set DROPVIZ_DATA to one.")
 
@@ -71,53 +68,56 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one moment of the database and never waits for writers."""
-        with self._transaction(begin="BEGIN", synchronous="NORMAL") as connection:
+        """See the base."""
+        with self._transaction("BEGIN", synchronous="NORMAL") as connection:
             yield connection
 
     @contextmanager
-    def write(self, *, durable: bool = True) -> Iterator[Connection]:
-        """A transaction that holds the write lock from its first moment.
-
-        Args:
-            durable: Survives a power cut (state changes). Points need not: they only survive a killed process.
-        """
-        with self._transaction(
-            begin="BEGIN IMMEDIATE", synchronous="FULL" if durable else "NORMAL"
-        ) as connection:
+    def write(self, *, durable: bool = True, alone: bool = True) -> Iterator[Connection]:
+        """See the base."""
+        with self._transaction("BEGIN IMMEDIATE", synchronous="FULL" if durable else "NORMAL") as connection:
             yield connection
 
     @contextmanager
-    def _transaction(self, **options: str) -> Iterator[Connection]:
-        try:
-            with self.engine.connect().execution_options(**options) as connection, connection.begin():
-                yield connection
-        except exc.DatabaseError as error:
-            if _is_damage(error) or isinstance(error, exc.OperationalError):
-                raise StoreError(self._sentence(error)) from error
-            raise
+    def _transaction(self, begin: str, synchronous: str) -> Iterator[Connection]:
+        statements = (f"PRAGMA synchronous = {synchronous}", begin)
+        with (
+            self._guarded(),
+            self.engine.connect().execution_options(begin=statements) as connection,
+            connection.begin(),
+        ):
+            yield connection
 
-    def _sentence(self, error: exc.DatabaseError) -> str:
-        if _is_damage(error):
+    def now(self) -> float:
+        """This machine's clock."""
+        return time.time()
+
+    def beside(self, ending: str) -> Path:
+        """See the base."""
+        return self.path.absolute().with_suffix(ending)
+
+    def is_marked(self, connection: Connection) -> bool | None:
+        """By the number in the file's header."""
+        found = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+        if found == 0 and not inspect(connection).get_table_names():
+            return None
+        return found == APPLICATION_ID
+
+    def mark(self, connection: Connection) -> None:
+        """See the base."""
+        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+
+    def _sentence(self, error: exc.DatabaseError) -> str | None:
+        text = str(error.orig)
+        if "not a database" in text or "malformed" in text:
             return self._corrupt()
+        return self._unusable(error) if isinstance(error, exc.OperationalError) else None
+
+    def _unusable(self, error: exc.DatabaseError) -> str:
         return f"{self.path} cannot be used ({error.orig}): check the disk, or set DROPVIZ_DATA."
 
     def _corrupt(self) -> str:
         return f"{self.path} is not a readable database: move it away, and a new one is created."
-
-
-def _is_damage(error: exc.DatabaseError) -> bool:
-    text = str(error.orig)
-    return "not a database" in text or "malformed" in text
-
-
-def _sqlite_url(url: str | Path) -> URL:
-    if isinstance(url, Path) or "://" not in url:
-        return URL.create("sqlite", database=str(Path(url).absolute()))
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        raise StoreError(f"{url!r} is not a SQLite file: write sqlite:///PATH.")
-    return parsed
 
 
 def _engine(url: URL) -> Engine:
@@ -125,13 +125,8 @@ def _engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # the driver must not begin transactions; the hook below does
+        connection.isolation_level = None  # the driver must not begin transactions
         connection.execute("PRAGMA foreign_keys = ON")
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        connection.exec_driver_sql(f"PRAGMA synchronous = {options.get('synchronous', 'FULL')}")
-        connection.exec_driver_sql(options.get("begin", "BEGIN"))
-
+    begin_as_told(engine, ("PRAGMA synchronous = FULL", "BEGIN"))
     return engine
