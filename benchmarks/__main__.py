@@ -24,6 +24,7 @@ NAMES = (
     "surrogates",
     "language",
     "recording",
+    "stores",
     "stacked",
     "arms",
     "together",

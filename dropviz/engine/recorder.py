@@ -20,7 +20,8 @@ from dropviz.store import Claim, Point, SnapshotRow, Store, StoreError
 from dropviz.store.records import Orders, Outcome
 
 FLUSH_SECONDS = 0.15
-ORDERS_SECONDS = 0.04  # how often it asks whether the job is to stop: a small read
+ORDERS_SECONDS = 0.04  # how often it asks whether the job is to stop: a small read of a file,
+SHARED_ORDERS_SECONDS = 0.2  # or of a server that children of many machines ask
 HEARTBEAT_SECONDS = 1.0
 EXIT_SUPERSEDED = 3
 EXIT_NO_STORE = 4
@@ -66,6 +67,7 @@ class Recorder:
         self.store, self.claim, self.wants = store, claim, wants
         self.job_id, self.attempt = claim.job_id, claim.attempt
         self.checkpoints = Checkpoints(store)
+        self._pause = ORDERS_SECONDS if store.database.one_engine else SHARED_ORDERS_SECONDS
         self._items: list[Item] = []
         self._changed = threading.Condition()
         self._beaten_at = time.monotonic()
@@ -101,7 +103,7 @@ class Recorder:
 
     def _turn(self) -> bool:
         with self._changed:
-            self._changed.wait_for(self._is_due, timeout=ORDERS_SECONDS)
+            self._changed.wait_for(self._is_due, timeout=self._pause)
             items: list[Item] = []
             if self._is_due():
                 items, self._items = self._items, []

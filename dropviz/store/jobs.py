@@ -133,6 +133,19 @@ def decayed_usage(connection: Connection, now: float) -> dict[str, float]:
     }
 
 
+def fairest(connection: Connection, now: float) -> int | None:
+    """The first of ``fairest_queued``, for less: only the first job of each owner is looked at."""
+    turn = func.row_number().over(partition_by=jobs.c.owner, order_by=(jobs.c.queued_at, jobs.c.id))
+    waiting = select(jobs.c.id, jobs.c.owner, jobs.c.queued_at, turn.label("turn"))
+    firsts = waiting.where(jobs.c.state == "queued").subquery()
+    query = select(firsts.c.id, firsts.c.owner).where(firsts.c.turn == 1)
+    found = connection.execute(query.order_by(firsts.c.queued_at, firsts.c.id)).all()
+    active, used = _running(connection), decayed_usage(connection, now)
+    # ``index`` takes the first of equal ones, which waits longest.
+    order = [(active.get(job.owner, 0), used.get(job.owner, 0.0)) for job in found]
+    return found[order.index(min(order))].id if found else None
+
+
 def fairest_queued(connection: Connection, now: float) -> list[int]:
     """The queued jobs in the order in which they will be claimed.
 
@@ -142,18 +155,18 @@ def fairest_queued(connection: Connection, now: float) -> list[int]:
     queued = connection.execute(
         select(jobs.c.id, jobs.c.owner).where(jobs.c.state == "queued").order_by(jobs.c.queued_at, jobs.c.id)
     ).all()
-    running = (
-        select(jobs.c.owner, func.count().label("jobs"))
-        .where(jobs.c.state == "running")
-        .group_by(jobs.c.owner)
-    )
-    active: dict[str, int] = {row.owner: row.jobs for row in connection.execute(running)}
-    used = decayed_usage(connection, now)
+    active, used = _running(connection), decayed_usage(connection, now)
     ranked = []
     for place, job in enumerate(queued):
         ranked.append((active.get(job.owner, 0), used.get(job.owner, 0.0), place, job.id))
         active[job.owner] = active.get(job.owner, 0) + 1
     return [job for *_, job in sorted(ranked)]
+
+
+def _running(connection: Connection) -> dict[str, int]:
+    """Owner → running jobs."""
+    query = select(jobs.c.owner, func.count().label("jobs")).where(jobs.c.state == "running")
+    return {row.owner: row.jobs for row in connection.execute(query.group_by(jobs.c.owner))}
 
 
 def _live_jobs(connection: Connection, job_ids: Sequence[int]) -> Sequence[Row]:

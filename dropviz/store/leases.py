@@ -20,10 +20,10 @@ MOST_RETRIES = 2
 
 def claim(connection: Connection, worker_id: str, now: float) -> Claim | None:
     """Take the fairest queued job, or nothing when the queue is empty."""
-    order = moves.fairest_queued(connection, now)
-    if not order:
+    chosen = moves.fairest(connection, now)
+    if chosen is None:
         return None
-    job = connection.execute(select(jobs).where(jobs.c.id == order[0])).one()
+    job = connection.execute(select(jobs).where(jobs.c.id == chosen)).one()
     moves.change(
         connection,
         job.id,

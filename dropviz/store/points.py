@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, delete, insert, select, update
 
 from dropviz.store.leases import orders
-from dropviz.store.records import Orders, Point, SnapshotName, SnapshotRow
+from dropviz.store.records import Orders, Point, SnapshotName, SnapshotRow, StoreError
 from dropviz.store.schema import arrays, jobs, points
 
 
@@ -28,12 +28,19 @@ def append(
 
     A superseded attempt writes nothing. It need not be alone: it holds its job's row, which whoever ends the attempt has to
     change, so it comes before that as a whole, or after it and writes nothing.
+
+    Raises:
+        StoreError: Points before these are missing: a server that crashed may have lost what had not reached its disk.
     """
     wants = orders(connection, job_id, attempt, hold=True)
     if wants == "superseded":
         return wants
     last = last_seq(connection, job_id)
     new = [record for record in records if record.seq > last]
+    if new and new[0].seq != last + 1:
+        raise StoreError(
+            f"Points of job {job_id} are missing after number {last}: it begins again where it was saved."
+        )
     scalars = [point_row(job_id, record) for record in new if isinstance(record, Point)]
     if scalars:
         connection.execute(insert(points), scalars)

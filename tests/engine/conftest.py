@@ -93,13 +93,15 @@ class House:
         return [(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
 
 
-def open_house(folder: Path) -> House:
+def open_house(folder: Path, url: str = "") -> House:
+    """A house with a SQLite file in it, or on a store elsewhere."""
     environment = os.environ | {"DROPVIZ_DATA": str(folder), "DROPVIZ_DEVICE": "cpu", "DROPVIZ_SLOTS": "1"}
-    for name in ("DROPVIZ_STORE", "DROPVIZ_SUPERVISED"):
+    for name in ("DROPVIZ_STORE", "DROPVIZ_SUPERVISED", "DROPVIZ_ENGINE"):
         environment.pop(name, None)
+    environment |= {"DROPVIZ_STORE": url} if url else {}
     root = str(Path(__file__).resolve().parents[2])
     environment["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [environment.get("PYTHONPATH")])])
-    return House(folder=folder, store=Store.open(folder / "dropviz.db"), environment=environment)
+    return House(folder=folder, store=Store.open(url or folder / "dropviz.db"), environment=environment)
 
 
 @pytest.fixture(autouse=True)
@@ -124,6 +126,17 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     engine.terminate()
     engine.communicate(timeout=20)
     opened.store.close()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, postgres_server) -> Iterator[House]:
+    """A house on PostgreSQL, without an engine."""
+    folder = tmp_path_factory.mktemp("shared")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DROPVIZ_DATA", str(folder))
+        opened = open_house(folder, postgres_server.create())
+        yield opened
+        opened.store.close()
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +13,7 @@ import pytest
 
 from dropviz.engine import Dispatcher, Placed
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import Claim, Store
+from dropviz.store import Claim, Store, Worker
 
 
 class Idle:
@@ -91,3 +94,48 @@ def test_what_a_command_line_started_stops_when_it_is_gone(store: Store, tiny: E
     dispatcher._stop_unwatched(27.0)
     assert store.experiment(watched).state == "stopped"
     assert store.experiment(other).state == "queued"
+
+
+def worker(worker_id: str, pid: int = 1, host: str = "elsewhere") -> Worker:
+    return Worker(id=worker_id, host=host, pid=pid, slots=1, device="cpu", started_at=0.0, heartbeat_at=0.0)
+
+
+@pytest.mark.parametrize(("beats", "state"), [(True, "running"), (False, "queued")])
+def test_a_child_that_has_not_begun_is_given_time_as_long_as_its_engine_lives(
+    store: Store, tiny: ExperimentSpec, beats: bool, state: str
+) -> None:
+    store.submit(tiny)
+    store.beat(worker("other"))
+    claimed = store.claim("other")
+    assert claimed is not None
+    dispatcher = Dispatcher(store, Idle())
+    for now in (0.0, 8.0, 11.0):
+        if beats:
+            store.beat(worker("other"))
+        dispatcher._expire(now)
+    job = store.job(claimed.job_id)
+    assert job is not None
+    assert job.state == state
+    assert [one.id for one in store.workers()] == (["other"] if beats else [])
+
+
+def test_an_engine_that_starts_releases_what_ended_here_and_nothing_of_other_machines(
+    store: Store, tiny: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(store.database), "one_engine", False)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    here = socket.gethostname()
+    engines = [
+        worker("ended", ended.pid, here),
+        worker("before a restart", os.getpid(), here),
+        worker("alive", os.getppid(), here),
+        worker("elsewhere", ended.pid),
+    ]
+    for place, one in enumerate(engines):
+        store.beat(one)
+        store.submit(tiny.with_settings([f"first_seed={10 * place}"]))
+        store.claim(one.id)
+    assert Dispatcher(store, Idle())._take_up() == 2
+    assert {one.worker_id for one in store.running()} == {"alive", "elsewhere"}
+    assert {one.id for one in store.workers()} == {"alive", "elsewhere"}

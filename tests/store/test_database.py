@@ -102,6 +102,7 @@ def test_state_changes_are_durable_and_points_need_not_be(file_store: Store) -> 
         ("DROPVIZ_SLOTS", "many", settings.slots),
         ("DROPVIZ_DEVICE", "gpu", settings.device),
         ("DROPVIZ_STORE", "mysql://there", settings.store_url),
+        ("DROPVIZ_ENGINE", "ray", settings.engine),
         ("DROPVIZ_DATA", __file__, settings.data_dir),
         ("DROPVIZ_CACHE", __file__, settings.cache_dir),
         ("DROPVIZ_DATA", __file__, settings.cache_dir),

@@ -6,6 +6,7 @@ import pytest
 
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import Store, UnknownExperiment
+from dropviz.store.jobs import fairest_queued
 
 
 def states(store: Store, view_id: str) -> list[str]:
@@ -175,3 +176,18 @@ def test_experiments_are_listed_newest_first_and_by_owner(store: Store, spec: Ex
     assert [line.id for line in store.experiments()] == [second, first]
     assert [line.id for line in store.experiments(owner="ada")] == [first]
     assert [line.id for line in store.experiments(limit=1)] == [second]
+
+
+def test_the_job_that_is_claimed_is_the_first_in_the_order_that_people_are_shown(
+    store: Store, spec: ExperimentSpec
+) -> None:
+    for place, owner in enumerate("abacabadcb"):
+        store.submit(spec.with_settings([f"first_seed={10 * place}"]), owner=owner)
+    for turn in range(10):
+        with store.database.read() as connection:
+            first = fairest_queued(connection, store.now())[0]
+        claim = store.claim("worker")
+        assert claim is not None
+        assert claim.job_id == first
+        if turn % 3 == 0:
+            store.finish(claim.job_id, claim.attempt, "done")

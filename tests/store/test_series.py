@@ -11,7 +11,7 @@ import pytest
 
 from dropviz import settings
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import Claim, Point, SnapshotRow, Store
+from dropviz.store import Claim, Point, SnapshotRow, Store, StoreError
 
 
 def point(seq: int, value: float = 0.0) -> Point:
@@ -45,6 +45,13 @@ def test_appending_twice_changes_nothing(store: Store, claim: Claim) -> None:
     store.append(claim.job_id, claim.attempt, [point(1, 5.0), point(2)])
     assert [(p.seq, p.values[0]) for p in store.points(claim.job_id)] == [(0, 0.0), (1, 0.0), (2, 0.0)]
     assert [p.seq for p in store.points(claim.job_id, after=1)] == [2]
+
+
+def test_a_series_gets_no_hole(store: Store, claim: Claim) -> None:
+    store.append(claim.job_id, claim.attempt, [point(0)])
+    with pytest.raises(StoreError, match="missing after number 0"):
+        store.append(claim.job_id, claim.attempt, [point(2)])
+    assert [p.seq for p in store.points(claim.job_id)] == [0]
 
 
 def test_a_superseded_attempt_writes_nothing(store: Store, claim: Claim) -> None:
