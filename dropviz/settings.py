@@ -12,6 +12,7 @@ from pathlib import Path
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 NVIDIA_DRIVER = Path("/dev/nvidiactl")
 STORES = ("sqlite:///", "postgresql+psycopg://")
+SHORTEST_TOKEN = 16
 
 
 @cache
@@ -133,6 +134,40 @@ def weights_bytes() -> int:
             f"DROPVIZ_WEIGHTS_MB = {text!r} is not possible: give a whole number, or 0 to keep none."
         )
     return int(text) * 2**20
+
+
+def admin_token() -> str | None:
+    """What an administrator types: ``$DROPVIZ_ADMIN_TOKEN``, or what the file that ``$DROPVIZ_ADMIN_TOKEN_FILE`` names holds.
+
+    Returns:
+        The token, or None where neither is set: then there is no administration.
+
+    Raises:
+        ValueError: Both are set, the file cannot be read, or the token is too short to be safe.
+    """
+    return _token("DROPVIZ_ADMIN_TOKEN")
+
+
+def _token(variable: str) -> str | None:
+    """A secret, from a variable or from a file; no message repeats it."""
+    text, file = (os.environ.get(name, "").strip() for name in (variable, f"{variable}_FILE"))
+    if text and file:
+        raise ValueError(f"{variable} and {variable}_FILE are both set: keep one of them.")
+    if file:
+        try:
+            text = Path(file).expanduser().read_text("utf-8").strip()
+        except (OSError, RuntimeError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"{variable}_FILE = {file!r} cannot be read ({error}): name a text file."
+            ) from None
+    if not text and not file:
+        return None
+    if len(text) < SHORTEST_TOKEN:
+        raise ValueError(
+            f"{variable} has {len(text)} characters: give it at least {SHORTEST_TOKEN}, such as those of"
+            " `openssl rand -hex 16`."
+        )
+    return text
 
 
 def cores() -> int:

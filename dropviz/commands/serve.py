@@ -33,7 +33,7 @@ def serve(host: str, port: int) -> int:
     """
     script = find_app()
     _check_port(host, port)
-    settings.slots(), settings.device()
+    settings.slots(), settings.device(), settings.admin_token()
     Store.open().close()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s serve: %(message)s", datefmt="%H:%M:%S")
     stopping = threading.Event()

@@ -15,6 +15,7 @@ from dropviz import __version__, settings
 from dropviz.catalogue import Brought, brought
 from dropviz.store import ExperimentSummary, Job, SweepRow, Worker
 from dropviz.strategies import label
+from dropviz.web import admin
 from dropviz.web.ages import age
 from dropviz.web.controls import LIVE
 from dropviz.web.live import readers, store
@@ -34,6 +35,7 @@ def page() -> None:
     _activity()
     _extensions()
     _installation()
+    admin.section()
 
 
 @st.fragment(run_every=LOOK_SECONDS)
