@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import re
@@ -167,6 +168,31 @@ def _token(variable: str) -> str | None:
             f"{variable} has {len(text)} characters: give it at least {SHORTEST_TOKEN}, such as those of"
             " `openssl rand -hex 16`."
         )
+    return text
+
+
+def log_format() -> str:
+    """How processes log: ``$DROPVIZ_LOG``, which is ``text``, the default, or ``json``.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    return _choice("DROPVIZ_LOG", "text", "json")
+
+
+def log_level() -> int:
+    """From which level on they log: ``$DROPVIZ_LOG_LEVEL``, of which ``info`` is the default.
+
+    Raises:
+        ValueError: It is not a level.
+    """
+    return getattr(logging, _choice("DROPVIZ_LOG_LEVEL", "info", "debug", "warning", "error").upper())
+
+
+def _choice(variable: str, default: str, *others: str) -> str:
+    text = os.environ.get(variable, "").strip().lower() or default
+    if text not in (default, *others):
+        raise ValueError(f"{variable} = {text!r} is not possible: choose {', '.join((default, *others))}.")
     return text
 
 

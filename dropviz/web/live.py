@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dropviz import settings
+from dropviz import logs, settings
 from dropviz.charts import Page
 from dropviz.store import Store, UnknownClass, UnknownExperiment
 from dropviz.web import examples
@@ -153,7 +153,7 @@ def _guarded(view_id: str, read: Callable[[], bytes]) -> tuple[int, bytes]:
     except BadRequest as error:
         return 400, _refusal(str(error))
     except Exception:
-        logger.exception("live data of %s", view_id)
+        logger.exception("live data failed", extra=logs.of(view=view_id))
         return 500, _refusal("The server could not read this experiment; it is in the server's log.")
 
 
