@@ -13,6 +13,7 @@ from multiprocessing.connection import wait
 
 from dropviz import logs, settings
 from dropviz.engine.checkpoints import Checkpoints
+from dropviz.engine.daily import DailyPrune
 from dropviz.engine.protocol import Engine, Placed
 from dropviz.engine.silence import Silence
 from dropviz.store import Store, StoreError, Worker
@@ -43,6 +44,7 @@ class Dispatcher:
         self._children: Silence[tuple[int, int]] = Silence()
         self._engines: Silence[str] = Silence()
         self._watchers: Silence[str] = Silence()
+        self._daily_prune = DailyPrune(store)
         self._beaten_at = self._swept_at = float("-inf")
 
     def run(self, stopping: threading.Event) -> None:
@@ -121,6 +123,7 @@ class Dispatcher:
         if now - self._swept_at > SWEEP_SECONDS:
             self._swept_at = now
             Checkpoints(self.store).sweep()
+            self._daily_prune.turn()
 
     def _expire(self, now: float) -> None:
         """Give up children that have been silent, whoever placed them, and forget engines that have been.
