@@ -149,6 +149,24 @@ def admin_token() -> str | None:
     return _token("DROPVIZ_ADMIN_TOKEN")
 
 
+def metrics_are_served() -> bool:
+    """Whether ``/metrics`` is there: with ``$DROPVIZ_METRICS`` = 1 for everybody, else for who has the ``metrics_token``.
+
+    Raises:
+        ValueError: ``DROPVIZ_METRICS`` is neither 0 nor 1, or the token cannot be used.
+    """
+    return _choice("DROPVIZ_METRICS", "0", "1") == "1" or metrics_token() is not None
+
+
+def metrics_token() -> str | None:
+    """What a scrape of ``/metrics`` has to send: ``$DROPVIZ_METRICS_TOKEN``, or what the file ``…_TOKEN_FILE`` holds; None: nothing.
+
+    Raises:
+        ValueError: As with ``admin_token``.
+    """
+    return _token("DROPVIZ_METRICS_TOKEN")
+
+
 def _token(variable: str) -> str | None:
     """A secret, from a variable or from a file; no message repeats it."""
     text, file = (os.environ.get(name, "").strip() for name in (variable, f"{variable}_FILE"))

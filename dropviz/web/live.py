@@ -29,6 +29,7 @@ from dropviz.web.classroom import pooled
 from dropviz.web.classroom.pooled import PooledReader
 from dropviz.web.examples import Example
 from dropviz.web.feed import Cursor, Feed
+from dropviz.web.measured import LIVE_SECONDS
 from dropviz.web.payload import BadRequest, NoArray
 from dropviz.web.reader import Reader
 
@@ -160,9 +161,10 @@ def _guarded(view_id: str, read: Callable[[], bytes]) -> tuple[int, bytes]:
 async def live(request: Request) -> Response:
     """The route of what is new: reading the store happens in a thread."""
     query = request.query_params
-    status, body = await run_sync(
-        answer, request.path_params["view_id"], query.get("cursor", ""), query.get("page", "")
-    )
+    with LIVE_SECONDS.time():
+        status, body = await run_sync(
+            answer, request.path_params["view_id"], query.get("cursor", ""), query.get("page", "")
+        )
     return Response(body, status, {"Cache-Control": "no-store"}, "application/json")
 
 

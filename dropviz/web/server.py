@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from dropviz import logs
 from dropviz.engine import start_engine_if_none
-from dropviz.web import exports, live, plotly_js
+from dropviz.web import exports, live, metrics, plotly_js
 from dropviz.web.visitor import VisitorCookie
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ def routes() -> list[Route]:
         live.array_route,
         exports.route,
         plotly_js.route,
+        metrics.route,
         Route("/join/{code}", _to_the_class),
         Route("/", _to_the_lab),
     ]

@@ -73,7 +73,7 @@ def kept(at: Callable[[str], Path], tmp_path: Path) -> Path:
 def spec() -> ExperimentSpec:
     from dropviz.experiment import preset
 
-    changes = ['arms=["dropout"]', "seeds=2", "train.steps=12000", "model.widths=[8]"]
+    changes = ['arms=["dropout"]', "seeds=2", "train.steps=20000", "model.widths=[8]"]
     return preset("noisy-digits").with_settings([*changes, "observe.evaluations=100", "observe.statistics=0"])
 
 
@@ -283,19 +283,22 @@ def test_runs_go_on_elsewhere_from_a_backup_that_was_made_while_they_ran(
     here, there = open_house(tmp_path / "here"), tmp_path / "there"
     view_id = here.store.submit(spec())
     with engine(here):
-        checkpoint = here.folder / "dropviz.checkpoints" / f"{here.job(view_id).id}.safetensors"
-        wait_until(lambda: checkpoint.exists() and here.job(view_id).step > 0, "a checkpoint")
+        wait_until(lambda: here.job(view_id).step > 0, "it runs")
+        here.store.request(view_id, "pause")  # which makes a checkpoint
+        wait_until(lambda: here.job(view_id).state == "paused", "it pauses")
         at("here")
+        here.store.request(view_id, "run")
+        wait_until(lambda: here.job(view_id).pid is not None, "it runs again")
         assert backup(tmp_path / "kept.tar") == 0
         assert here.job(view_id).state == "running", "the test is of no use if it is done already"
         wait_until(lambda: here.job(view_id).state == "done", "the end", 300)
     at("there")
     assert restore(tmp_path / "kept.tar", replace=False) == 0
     elsewhere = open_house(there)
-    assert 0 < elsewhere.job(view_id).step < 12000
+    assert 0 < elsewhere.job(view_id).step < 20000
     with engine(elsewhere):
         wait_until(lambda: elsewhere.job(view_id).state == "done", "the end", 300)
-    assert elsewhere.job(view_id).attempt == 2
+    assert elsewhere.job(view_id).attempt == 3
     assert elsewhere.series(view_id) == here.series(view_id)
     assert elsewhere.weights(view_id) == here.weights(view_id)
     for house in (here, elsewhere):
