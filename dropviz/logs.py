@@ -59,6 +59,11 @@ def of(**fields: object) -> dict[str, Any]:
     return {"fields": {key: _said(key, value) for key, value in fields.items() if value is not None}}
 
 
+def audit(event: str, **fields: object) -> None:
+    """Log what somebody did with the rights of an administrator."""
+    logging.getLogger("dropviz.administration").info(event, extra=of(**fields))
+
+
 def short(secret: str) -> str:
     """What stands for a secret id: it tells two apart, and leads nowhere."""
     return hashlib.sha256(secret.encode()).hexdigest()[:8]

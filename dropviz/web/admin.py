@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 import threading
 import time
 from collections import OrderedDict, deque
 
 import streamlit as st
 
-from dropviz import settings
+from dropviz import logs, settings
 from dropviz.web.plain import plain
 from dropviz.web.visitor import visitor
 
@@ -22,8 +21,6 @@ MOST_VISITORS = (
 )
 MOST_FAILURES, AMONG_SECONDS = 20, 60.0  # of all visitors together
 FIELD, SIGNED_IN = "admin token", "administrator"
-
-logger = logging.getLogger(__name__)
 
 
 class Gate:
@@ -119,16 +116,16 @@ def _sign_in() -> None:
         return
     refusal = gate.refusal(visitor(), given, token, time.monotonic())
     if refusal:
-        logger.warning("administration refused")
+        logs.audit("administration refused")
         st.session_state["admin refusal"] = refusal
     else:
-        logger.info("administration begins")
+        logs.audit("administration begins")
         st.session_state[SIGNED_IN] = _digest(token)
 
 
 def _sign_out() -> None:
     st.session_state.pop(SIGNED_IN, None)
-    logger.info("administration ends")
+    logs.audit("administration ends")
 
 
 def _digest(token: str) -> str:

@@ -283,12 +283,12 @@ def test_runs_go_on_elsewhere_from_a_backup_that_was_made_while_they_ran(
     here, there = open_house(tmp_path / "here"), tmp_path / "there"
     view_id = here.store.submit(spec())
     with engine(here):
-        wait_until(lambda: here.job(view_id).step > 0, "it runs")
+        wait_until(lambda: here.job(view_id).step > 0, "it runs", 300)
         here.store.request(view_id, "pause")  # which makes a checkpoint
-        wait_until(lambda: here.job(view_id).state == "paused", "it pauses")
+        wait_until(lambda: here.job(view_id).state == "paused", "it pauses", 300)
         at("here")
         here.store.request(view_id, "run")
-        wait_until(lambda: here.job(view_id).pid is not None, "it runs again")
+        wait_until(lambda: here.job(view_id).pid is not None, "it runs again", 300)
         assert backup(tmp_path / "kept.tar") == 0
         assert here.job(view_id).state == "running", "the test is of no use if it is done already"
         wait_until(lambda: here.job(view_id).state == "done", "the end", 300)
