@@ -47,6 +47,7 @@ app.command()(replicate_commands.replicate)
 app.command()(upkeep_commands.backup)
 app.command()(upkeep_commands.restore)
 app.command()(upkeep_commands.prune)
+app.command()(upkeep_commands.doctor)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

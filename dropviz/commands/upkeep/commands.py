@@ -50,3 +50,13 @@ def prune(
         bytes=settings.bytes_of("--keep-bytes", keep_bytes) if keep_bytes is not None else None,
     )
     return delete(rules, dry_run=dry_run, yes=yes)
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port that is to be served.")] = 8501,
+) -> int:
+    """Check that the Lab can serve here, and say what to do where it cannot; ends with 0 if it can, else with 1."""
+    from dropviz.commands.upkeep.doctor import doctor as check
+
+    return check(port, as_json=as_json)
