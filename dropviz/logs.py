@@ -47,6 +47,8 @@ def adopt() -> None:
             logger = logging.getLogger(name)
             logger.handlers.clear()
             logger.propagate = True
+    if settings.log_level() > logging.DEBUG:  # a line a request, many a second, each with somebody's address
+        logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
 
 
 def capture_stderr() -> None:

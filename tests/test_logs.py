@@ -102,3 +102,4 @@ def test_the_web_servers_own_loggers_write_through_ours() -> None:
     ours.propagate = True
     logs.adopt()
     assert (foreign.handlers, foreign.propagate) == ([], True)
+    assert not logging.getLogger("uvicorn.access").isEnabledFor(logging.INFO), "no line a request"

@@ -101,6 +101,7 @@ def _sign_in_form() -> None:
             key=FIELD,
             type="password",
             autocomplete="current-password",
+            width=420,
             max_chars=1000,
             help="What `DROPVIZ_ADMIN_TOKEN` holds on the server.",
         )
