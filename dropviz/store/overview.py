@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import dataclass
 
@@ -89,7 +88,7 @@ class Overview:
                 (owner, state): count
                 for owner, state, count in connection.execute(query.group_by(jobs.c.owner, jobs.c.state))
             }
-            order = fairest_queued(connection, time.time())
+            order = fairest_queued(connection, self.database.now())
             waiting = select(jobs.c.id, jobs.c.owner).where(jobs.c.state == "queued")
             of = {row.id: row.owner for row in connection.execute(waiting)}
         place: dict[str, int] = {}
@@ -110,7 +109,7 @@ class Overview:
     def places(self, owner: str) -> dict[int, int]:
         """An owner's waiting jobs → their place in the queue, 1 for the next of all."""
         with self.database.read() as connection:
-            order = fairest_queued(connection, time.time())
+            order = fairest_queued(connection, self.database.now())
             mine = select(jobs.c.id).where(jobs.c.state == "queued", jobs.c.owner == owner)
             own = set(connection.execute(mine).scalars())
         return {job: place for place, job in enumerate(order, 1) if job in own}
@@ -149,7 +148,7 @@ class Overview:
             found = {job.id: job for job in jobs_where(connection, jobs.c.id.in_({job for _, job in of}))}
         for view_id, job in of:
             attached[view_id].append(found[job])
-        now = time.time()
+        now = self.database.now()
         return [
             UnderWay(
                 id=row.id,

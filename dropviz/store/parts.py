@@ -8,25 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropviz import settings
+from dropviz.store.database import Database
+from dropviz.store.database.sqlite import SQLite
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Where the parts of a store with a SQLite database are.
+    """Where the parts of a store are.
 
     Attributes:
-        database: The file; its log and shared memory lie beside it.
+        database: The SQLite file, its log and shared memory beside it; with PostgreSQL a name at which no file is.
     """
 
     database: Path
 
     @classmethod
+    def of(cls, database: Database) -> Parts:
+        """Of an open store."""
+        return cls(database.path.absolute() if isinstance(database, SQLite) else database.beside(".db"))
+
+    @classmethod
     def of_settings(cls) -> Parts:
-        """Of the store that the settings name."""
-        url = settings.store_url()
-        if url.startswith("sqlite:///"):
-            return cls(Path(url.removeprefix("sqlite:///")).absolute())
-        return cls(settings.data_dir() / "dropviz.db")  # which is not there: a server has the database
+        """Of the SQLite file that the settings name, whether it is there or not."""
+        return cls(Path(settings.store_url().removeprefix("sqlite:///")).absolute())
 
     @property
     def weights(self) -> Path:

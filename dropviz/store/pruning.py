@@ -82,7 +82,7 @@ class _Unit:
 
 def plan(store: Store, rules: Rules, now: float | None = None) -> Plan:
     """Decide what is deleted: what was thrown away long ago, then by age, then the oldest until the rest is small enough."""
-    now = time.time() if now is None else now
+    now = store.now() if now is None else now
     cutoff = now - rules.days * DAY if rules.days is not None else 0.0
     files = _file_bytes(store)
     with store.database.read() as connection:

@@ -11,6 +11,7 @@ from functools import cache
 
 from dropviz import settings
 from dropviz.store.parts import Parts
+from dropviz.web.live import store
 
 FRESH_SECONDS = 60.0
 SHARE = 100  # looking takes at most one part in so many of the time
@@ -64,7 +65,7 @@ def usage() -> Usage | None:
 
 def look() -> Usage:
     """Look now."""
-    parts = Parts.of_settings()
+    parts = Parts.of(store().database)
     disk = shutil.disk_usage(next(path for path in parts.database.parents if path.exists()))
     return Usage(parts=parts.sizes(), free=disk.free, total=disk.total)
 

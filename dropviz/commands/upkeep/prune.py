@@ -7,6 +7,7 @@ import shutil
 from dropviz.downloads import shown_size
 from dropviz.engine import engine_runs
 from dropviz.store import Store
+from dropviz.store.database.sqlite import SQLite
 from dropviz.store.pruning import TRASH_DAYS, Plan, Rules, carry_out, plan
 
 
@@ -49,9 +50,10 @@ def _said(planned: Plan) -> str:
 
 def _reclaim(store: Store) -> str:
     """Make the file smaller where nobody is in the way; a sentence about it."""
-    if store.database.engine.dialect.name != "sqlite":
+    database = store.database
+    if not isinstance(database, SQLite):
         return "PostgreSQL gives the space back by itself (autovacuum)."
-    path = store.database.path
+    path = database.path
     if engine_runs():
         return (
             f"{path.name} keeps its size while it is served, and what is new goes into the free space;"
@@ -61,7 +63,7 @@ def _reclaim(store: Store) -> str:
     if shutil.disk_usage(path.parent).free < 2 * before:
         return f"{path.name} keeps its size: making it smaller needs {shown_size(2 * before)} for a moment."
     with store.database.engine.connect() as connection:
-        connection = connection.execution_options(begin="SELECT 1")  # not within a transaction
+        connection = connection.execution_options(begin=("SELECT 1",))  # not within a transaction
         connection.exec_driver_sql("VACUUM")
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     return f"{path.name} has {shown_size(path.stat().st_size)}, and had {shown_size(before)}."

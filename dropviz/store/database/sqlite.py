@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect
 
-from dropviz.store.database.base import Database, begin_as_told
 from dropviz.store.copying import keep_former
+from dropviz.store.database.base import Database, begin_as_told
 from dropviz.store.migrations import migrate
 from dropviz.store.records import StoreError
 
