@@ -60,7 +60,9 @@ def test_workers_are_working_starting_or_silent(visit, store: Store) -> None:
     now = time.time()
     values = {"host": "here", "pid": 7, "device": "cpu"}
     store.beat(Worker(id="a", slots=2, started_at=now - 4000, heartbeat_at=now, **values))
-    store.beat(Worker(id="b", slots=2, started_at=now - 3900, heartbeat_at=now - 3600, **values))
+    store.beat(Worker(id="b", slots=2, started_at=now - 3900, heartbeat_at=now, **values))
+    with store.database.write() as connection:  # a heartbeat is when the store hears it
+        connection.exec_driver_sql("UPDATE workers SET heartbeat_at = heartbeat_at - 3600 WHERE id = 'b'")
     store.beat(Worker(id="c", slots=0, started_at=now, heartbeat_at=now, **values))
     workers = tables(visit("6_System"))["Engines that take jobs"]
     assert [line["state"] for line in workers] == ["working", "last seen 1.0 h ago", "starting"]
