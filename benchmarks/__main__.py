@@ -40,6 +40,7 @@ NAMES = (
     "peers",
     "cockpit",
     "playground",
+    "operate",
 )
 TARGETS = (
     "stacked",

@@ -17,6 +17,7 @@ from dropviz.commands import classroom as class_commands
 from dropviz.commands import data as data_commands
 from dropviz.commands import lessons as lesson_commands
 from dropviz.commands.replicate import commands as replicate_commands
+from dropviz.commands.upkeep import commands as upkeep_commands
 
 if TYPE_CHECKING:
     from dropviz.experiment import ExperimentSpec
@@ -43,6 +44,10 @@ app.add_typer(class_commands.app, name="class")
 app.add_typer(data_commands.app, name="data")
 app.command()(lesson_commands.lessons)
 app.command()(replicate_commands.replicate)
+app.command()(upkeep_commands.backup)
+app.command()(upkeep_commands.restore)
+app.command()(upkeep_commands.prune)
+app.command()(upkeep_commands.doctor)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 NVIDIA_DRIVER = Path("/dev/nvidiactl")
 STORES = ("sqlite:///", "postgresql+psycopg://")
+SHORTEST_TOKEN = 16
 
 
 @cache
@@ -133,6 +135,130 @@ def weights_bytes() -> int:
             f"DROPVIZ_WEIGHTS_MB = {text!r} is not possible: give a whole number, or 0 to keep none."
         )
     return int(text) * 2**20
+
+
+def admin_token() -> str | None:
+    """What an administrator types: ``$DROPVIZ_ADMIN_TOKEN``, or what the file that ``$DROPVIZ_ADMIN_TOKEN_FILE`` names holds.
+
+    Returns:
+        The token, or None where neither is set: then there is no administration.
+
+    Raises:
+        ValueError: Both are set, the file cannot be read, or the token is too short to be safe.
+    """
+    return _token("DROPVIZ_ADMIN_TOKEN")
+
+
+def metrics_are_served() -> bool:
+    """Whether ``/metrics`` is there: with ``$DROPVIZ_METRICS`` = 1 for everybody, else for who has the ``metrics_token``.
+
+    Raises:
+        ValueError: ``DROPVIZ_METRICS`` is neither 0 nor 1, or the token cannot be used.
+    """
+    return _choice("DROPVIZ_METRICS", "0", "1") == "1" or metrics_token() is not None
+
+
+def metrics_token() -> str | None:
+    """What a scrape of ``/metrics`` has to send: ``$DROPVIZ_METRICS_TOKEN``, or what the file ``…_TOKEN_FILE`` holds; None: nothing.
+
+    Raises:
+        ValueError: As with ``admin_token``.
+    """
+    return _token("DROPVIZ_METRICS_TOKEN")
+
+
+def _token(variable: str) -> str | None:
+    """A secret, from a variable or from a file; no message repeats it."""
+    text, file = (os.environ.get(name, "").strip() for name in (variable, f"{variable}_FILE"))
+    if text and file:
+        raise ValueError(f"{variable} and {variable}_FILE are both set: keep one of them.")
+    if file:
+        try:
+            text = Path(file).expanduser().read_text("utf-8").strip()
+        except (OSError, RuntimeError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"{variable}_FILE = {file!r} cannot be read ({error}): name a text file."
+            ) from None
+    if not text and not file:
+        return None
+    if len(text) < SHORTEST_TOKEN:
+        raise ValueError(
+            f"{variable} has {len(text)} characters: give it at least {SHORTEST_TOKEN}, such as those of"
+            " `openssl rand -hex 16`."
+        )
+    return text
+
+
+def log_format() -> str:
+    """How processes log: ``$DROPVIZ_LOG``, which is ``text``, the default, or ``json``.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    return _choice("DROPVIZ_LOG", "text", "json")
+
+
+def log_level() -> int:
+    """From which level on they log: ``$DROPVIZ_LOG_LEVEL``, of which ``info`` is the default.
+
+    Raises:
+        ValueError: It is not a level.
+    """
+    return getattr(logging, _choice("DROPVIZ_LOG_LEVEL", "info", "debug", "warning", "error").upper())
+
+
+def keep_days() -> float | None:
+    """After how many days the engine deletes what nobody keeps: ``$DROPVIZ_KEEP_DAYS``; None, the default, never.
+
+    Raises:
+        ValueError: ``DROPVIZ_KEEP_DAYS`` is not a number of days above 0.
+    """
+    text = os.environ.get("DROPVIZ_KEEP_DAYS", "").strip()
+    return days_of("DROPVIZ_KEEP_DAYS", text) if text else None
+
+
+def keep_bytes() -> int | None:
+    """How much the store may take until the engine deletes what is oldest: ``$DROPVIZ_KEEP_BYTES``; None: no limit.
+
+    Raises:
+        ValueError: ``DROPVIZ_KEEP_BYTES`` is not a size.
+    """
+    text = os.environ.get("DROPVIZ_KEEP_BYTES", "").strip()
+    return bytes_of("DROPVIZ_KEEP_BYTES", text) if text else None
+
+
+def days_of(name: str, text: str) -> float:
+    """``30``, ``30d``, ``12h`` or ``2w`` as days.
+
+    Raises:
+        ValueError: It is none of these, or not above 0.
+    """
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([hdw]?)", text.strip())
+    days = float(match[1]) * {"h": 1 / 24, "w": 7.0}.get(match[2], 1.0) if match else 0.0
+    if days <= 0:
+        raise ValueError(
+            f"{name} = {text[:40]!r} is not possible: give days above 0, such as 30d, 12h or 2w."
+        )
+    return days
+
+
+def bytes_of(name: str, text: str) -> int:
+    """``500M``, ``5G`` or ``1.5T`` as bytes, by powers of 1000; a number alone counts bytes.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d+)?)([KMGT]?)B?", text.strip(), re.IGNORECASE)
+    if not match:
+        raise ValueError(f"{name} = {text[:40]!r} is not possible: give a size such as 500M or 5G.")
+    return int(float(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))
+
+
+def _choice(variable: str, default: str, *others: str) -> str:
+    text = os.environ.get(variable, "").strip().lower() or default
+    if text not in (default, *others):
+        raise ValueError(f"{variable} = {text!r} is not possible: choose {', '.join((default, *others))}.")
+    return text
 
 
 def cores() -> int:

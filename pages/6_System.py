@@ -1,5 +1,5 @@
 """The System page: workers, jobs and this installation."""
 
-from dropviz.web import system
+from dropviz.web.system.page import page
 
-system.page()
+page()

@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from dropviz import settings
+from dropviz import logs, settings
 from dropviz.engine import EngineKeeper
 from dropviz.engine.launch import SUPERVISED
 from dropviz.engine.lifeline import death_signal
@@ -33,9 +33,9 @@ def serve(host: str, port: int) -> int:
     """
     script = find_app()
     _check_port(host, port)
-    settings.slots(), settings.device()
+    settings.slots(), settings.device(), settings.admin_token(), settings.metrics_are_served()
     Store.open().close()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s serve: %(message)s", datefmt="%H:%M:%S")
+    logs.configure("serve")
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
@@ -84,7 +84,9 @@ class _Page:
         if lived < self._pause:
             return
         if self.process is not None:
-            logger.warning("the page ended with exit code %s; starting it again", self.process.returncode)
+            logger.warning(
+                "the page ended; starting it again", extra=logs.of(exit_code=self.process.returncode)
+            )
         self._pause = 0.5 if lived > LONGEST_PAUSE else min(LONGEST_PAUSE, max(0.5, 2 * self._pause))
         # The thread that starts it must live as long as we do: this is the main thread.
         self.process = subprocess.Popen(

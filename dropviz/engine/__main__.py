@@ -9,12 +9,14 @@ import signal
 import sys
 import threading
 
-from dropviz import settings
+from dropviz import logs, settings
 from dropviz.engine import lock
 from dropviz.engine.dispatcher import Dispatcher
 from dropviz.engine.lifeline import exit_when_closed
 from dropviz.engine.local import LocalEngine
 from dropviz.store import Store
+
+logger = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -31,14 +33,14 @@ def main() -> int:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s engine: %(message)s", datefmt="%H:%M:%S")
     try:
+        logs.configure("engine")
         lock.acquire()
         store = Store.open()
         engine = LocalEngine(settings.store_url())
         settings.device()
     except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        logger.error("%s", error)
         return 1
     # The fork server inherits it: threads that sleep while they wait leave the cores to whoever has work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -6,6 +6,7 @@ The module imports no torch; the functions do.
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import os
 import signal
@@ -14,7 +15,7 @@ import traceback as tracebacks
 from multiprocessing import forkserver
 from typing import TYPE_CHECKING
 
-from dropviz import settings
+from dropviz import logs, settings
 from dropviz.engine import estimating, refreshing
 from dropviz.engine.checkpoints import Checkpoint, Checkpoints
 from dropviz.engine.lifeline import die_with_parent, exit_when_closed
@@ -22,6 +23,7 @@ from dropviz.engine.recorder import EXIT_SUPERSEDED, Ending, Recorder
 from dropviz.engine.series import Series
 from dropviz.experiment import ExperimentSpec, evaluation_steps, result_key, spread
 from dropviz.store import Claim, Store
+from dropviz.store.failures import reason
 from dropviz.store.weights import MOST_STEPS
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ CHECKPOINT_SECONDS = 2.0
 LONGEST_STRETCH_SECONDS = 0.5  # between two looks at what is wanted, however far the next evaluation is
 NICENESS = 5  # the page and the store come first
 SMOOTHING = 0.7  # weight of the past in the steps per second that are shown
+
+logger = logging.getLogger(__name__)
 
 
 def run_job(claim: Claim, url: str, device: str, threads: int) -> None:
@@ -43,6 +47,8 @@ def run_job(claim: Claim, url: str, device: str, threads: int) -> None:
         threads: Threads that torch may use.
     """
     _tie_to_engine()
+    logs.configure("child", job=claim.job_id, attempt=claim.attempt)
+    logs.capture_stderr()
     store = Store.open(url, verify=False)
     checkpoint = Checkpoints(store).read(claim) if claim.kind == "train" else None
     if checkpoint and checkpoint.seq > store.last_seq(claim.job_id):
@@ -59,6 +65,11 @@ def run_job(claim: Claim, url: str, device: str, threads: int) -> None:
     except Exception as error:  # whatever it was belongs on the page, next to the job
         ending = Ending(outcome="failed", error=sentence(error), traceback=tracebacks.format_exc())
     recorder.end(ending)
+    logger.log(
+        logging.WARNING if ending.outcome == "failed" else logging.INFO,
+        "job ends",
+        extra=logs.of(outcome=ending.outcome, reason=ending.error and reason(ending.error)),
+    )
     store.close()
 
 

@@ -11,8 +11,9 @@ import threading
 import time
 from multiprocessing.connection import wait
 
-from dropviz import settings
+from dropviz import logs, settings
 from dropviz.engine.checkpoints import Checkpoints
+from dropviz.engine.daily import DailyPrune
 from dropviz.engine.protocol import Engine, Placed
 from dropviz.engine.silence import Silence
 from dropviz.store import Store, StoreError, Worker
@@ -43,6 +44,7 @@ class Dispatcher:
         self._children: Silence[tuple[int, int]] = Silence()
         self._engines: Silence[str] = Silence()
         self._watchers: Silence[str] = Silence()
+        self._daily_prune = DailyPrune(store)
         self._beaten_at = self._swept_at = float("-inf")
 
     def run(self, stopping: threading.Event) -> None:
@@ -52,7 +54,7 @@ class Dispatcher:
             try:
                 if released is None:
                     released = self._take_up()
-                    logger.info("took up %d jobs of an engine that ended", released)
+                    logger.info("took up the jobs of an engine that ended", extra=logs.of(jobs=released))
                 self.turn()
             except StoreError as error:  # a full disk or a locked file may pass; the children go on meanwhile
                 logger.warning("%s", error)
@@ -85,7 +87,8 @@ class Dispatcher:
     def _place(self, free: int) -> None:
         while free > 0 and (claim := self.store.claim(self.worker_id)):
             free -= 1
-            logger.info("job %d (%s), attempt %d", claim.job_id, claim.arm or claim.kind, claim.attempt)
+            about = logs.of(job=claim.job_id, attempt=claim.attempt, kind=claim.kind, arm=claim.arm or None)
+            logger.info("job placed", extra=about)
             try:
                 self.engine.submit(claim)
             except OSError as error:  # no memory or no process left: the job is tried again
@@ -97,7 +100,7 @@ class Dispatcher:
         self._condemned.pop((job.job_id, job.attempt), None)
         # A child that ended well has said so itself, and this changes nothing.
         if self.store.finish(job.job_id, job.attempt, "crashed", error=_death(job.exit_code)):
-            logger.warning("job %d, attempt %d: %s", job.job_id, job.attempt, _death(job.exit_code))
+            logger.warning(_death(job.exit_code), extra=logs.of(job=job.job_id, attempt=job.attempt))
 
     def _obey(self, alive: dict[tuple[int, int], Placed]) -> None:
         if not alive:
@@ -120,6 +123,7 @@ class Dispatcher:
         if now - self._swept_at > SWEEP_SECONDS:
             self._swept_at = now
             Checkpoints(self.store).sweep()
+            self._daily_prune.turn()
 
     def _expire(self, now: float) -> None:
         """Give up children that have been silent, whoever placed them, and forget engines that have been.
@@ -137,18 +141,18 @@ class Dispatcher:
             if children[key] > patience:
                 error = f"The training process was silent for {patience:.0f} seconds"
                 if self.store.finish(*key, "crashed", error=error):
-                    logger.warning("job %d, attempt %d: its lease expired", *key)
+                    logger.warning("lease expired", extra=logs.of(job=lease.job_id, attempt=lease.attempt))
                 self.engine.stop(*key)
         for worker_id, seconds in engines.items():
             if seconds > LEASE_SECONDS and worker_id != self.worker_id:
-                logger.warning("engine %s has been silent: it counts as gone", worker_id)
+                logger.warning("a silent engine counts as gone", extra=logs.of(engine=worker_id))
                 self.store.leave(worker_id)
 
     def _stop_unwatched(self, now: float) -> None:
         """Stop what a command line started that is gone."""
         for view_id, seconds in self._watchers.of(self.store.watched(), now).items():
             if seconds > UNWATCHED_SECONDS:
-                logger.info("experiment %s: the command that started it is gone", view_id)
+                logger.info("the command that asked for it is gone", extra=logs.of(experiment=view_id))
                 self.store.request(view_id, "stop")
 
     def _worker(self) -> Worker:

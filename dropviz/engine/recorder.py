@@ -5,11 +5,10 @@ Everything goes through one queue, so a checkpoint is published only after the p
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
 import threading
 import time
-import traceback as tracebacks
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +24,8 @@ SHARED_ORDERS_SECONDS = 0.2  # or of a server that children of many machines ask
 HEARTBEAT_SECONDS = 1.0
 EXIT_SUPERSEDED = 3
 EXIT_NO_STORE = 4
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +98,7 @@ class Recorder:
             StoreError,
             OSError,
         ):  # nothing can be recorded any more, not even why: the engine tries again
-            tracebacks.print_exc(file=sys.stderr)
-            sys.stderr.flush()
+            logger.exception("nothing can be recorded any more")
             os._exit(EXIT_NO_STORE)
 
     def _turn(self) -> bool:

@@ -192,10 +192,13 @@ def identity_of(connection: Connection, job_id: int) -> str:
     return identity(row.spec, row.arm, tuple(json.loads(row.seeds)))
 
 
-def live_jobs(connection: Connection) -> list[Job]:
-    """Every job that runs, waits or is paused, the running ones first."""
+def live_jobs(connection: Connection, owner: str | None = None, limit: int | None = None) -> list[Job]:
+    """The jobs of an owner, or of all, that run, wait or are paused, the running ones first."""
+    condition: ColumnElement[bool] = jobs.c.state.in_(LIVE)
+    if owner is not None:
+        condition &= jobs.c.owner == owner
     order = (jobs.c.state != "running", jobs.c.state != "queued", jobs.c.queued_at)
-    return jobs_where(connection, jobs.c.state.in_(LIVE), *order)
+    return jobs_where(connection, condition, *order, limit=limit)
 
 
 def job(connection: Connection, job_id: int) -> Job | None:
@@ -204,10 +207,14 @@ def job(connection: Connection, job_id: int) -> Job | None:
 
 
 def jobs_where(
-    connection: Connection, condition: ColumnElement[bool], *order: ColumnElement[Any]
+    connection: Connection,
+    condition: ColumnElement[bool],
+    *order: ColumnElement[Any],
+    limit: int | None = None,
 ) -> list[Job]:
-    """The jobs of a condition, and of equal ones in an order the oldest first."""
+    """The jobs of a condition, and of equal ones in an order the oldest first; not more than ``limit``."""
     query = select(jobs, literal_column("0").label("cached")).where(condition).order_by(*order, jobs.c.id)
+    query = query.limit(limit)
     return [_job(row._mapping) for row in connection.execute(query)]
 
 

@@ -18,6 +18,7 @@ from dropviz.store.curves import Curves
 from dropviz.store.database import Database, open_database
 from dropviz.store.finals import Finals, LastValues
 from dropviz.store.imports import ImportedExperiment
+from dropviz.store.overview import Overview
 from dropviz.store.records import (
     Action,
     Claim,
@@ -49,6 +50,7 @@ class Store:
         self.sweeps = Sweeps(database)
         self.runs = Runs(database)
         self.curves = Curves(database)
+        self.overview = Overview(database)
         self._last_values = LastValues()
 
     @classmethod

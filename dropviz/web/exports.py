@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from dropviz import __version__
+from dropviz import __version__, logs
 from dropviz.experiment import SpecError
 from dropviz.export.archive import Member, event_members, members, write_zip
 from dropviz.export.files import table_files
@@ -161,7 +161,7 @@ async def export(request: Request) -> Response:
     except SpecError as error:
         return _refusal(409, str(error))
     except Exception:
-        logger.exception("export of %s as %s", view_id, name)
+        logger.exception("export failed", extra=logs.of(experiment=view_id, format=name))
         return _refusal(500, "The server could not make this file; its log has the details.")
     headers |= {
         "Content-Length": str(os.fstat(file.fileno()).st_size),

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dropviz import settings
+from dropviz import logs, settings
 from dropviz.charts import Page
 from dropviz.store import Store, UnknownClass, UnknownExperiment
 from dropviz.web import examples
@@ -29,6 +29,7 @@ from dropviz.web.classroom import pooled
 from dropviz.web.classroom.pooled import PooledReader
 from dropviz.web.examples import Example
 from dropviz.web.feed import Cursor, Feed
+from dropviz.web.measured import LIVE_SECONDS
 from dropviz.web.payload import BadRequest, NoArray
 from dropviz.web.reader import Reader
 
@@ -153,16 +154,17 @@ def _guarded(view_id: str, read: Callable[[], bytes]) -> tuple[int, bytes]:
     except BadRequest as error:
         return 400, _refusal(str(error))
     except Exception:
-        logger.exception("live data of %s", view_id)
+        logger.exception("live data failed", extra=logs.of(view=view_id))
         return 500, _refusal("The server could not read this experiment; it is in the server's log.")
 
 
 async def live(request: Request) -> Response:
     """The route of what is new: reading the store happens in a thread."""
     query = request.query_params
-    status, body = await run_sync(
-        answer, request.path_params["view_id"], query.get("cursor", ""), query.get("page", "")
-    )
+    with LIVE_SECONDS.time():
+        status, body = await run_sync(
+            answer, request.path_params["view_id"], query.get("cursor", ""), query.get("page", "")
+        )
     return Response(body, status, {"Cache-Control": "no-store"}, "application/json")
 
 

@@ -17,8 +17,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
+from dropviz import logs
 from dropviz.engine import start_engine_if_none
-from dropviz.web import exports, live, plotly_js
+from dropviz.web import exports, live, metrics, plotly_js
 from dropviz.web.visitor import VisitorCookie
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ def routes() -> list[Route]:
         live.array_route,
         exports.route,
         plotly_js.route,
+        metrics.route,
         Route("/join/{code}", _to_the_class),
         Route("/", _to_the_lab),
     ]
@@ -54,6 +56,8 @@ async def _to_the_class(request: Request) -> RedirectResponse:
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[None]:
     """Open the store and see to it that an engine serves it, for as long as the server runs."""
+    logs.configure("page")
+    logs.adopt()
     await run_sync(live.store)
     _quiet_collector()
     keeper = await run_sync(start_engine_if_none)

@@ -70,7 +70,7 @@ def main() -> None:
             until="This run is not here",
         )
         served.store.submit(preset("noisy-digits").with_settings(["first_seed=50"]), owner="somebody")
-        take(browser, served, "/system", folder / "system.png", DESK, until="Jobs")
+        take(browser, served, "/system", folder / "system.png", DESK, until="Queue")
         browser.close()
     print(f"{README_PICTURE.relative_to(ROOT)} and {len(list(folder.glob('*.png')))} pictures in {folder}")
 

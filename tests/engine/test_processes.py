@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -106,3 +107,26 @@ def test_an_engine_whose_torch_does_not_load_ends_instead_of_waiting(house, tmp_
     _, said = engine.communicate(timeout=60)
     assert engine.returncode == 1
     assert "the fork server ended while it imported torch" in said
+
+
+def test_the_engines_log_says_what_became_of_each_job_and_of_nobody_whose_it_was(
+    house, tiny: ExperimentSpec
+) -> None:
+    house.environment["DROPVIZ_LOG"] = "json"
+    engine = house.start("-m", "dropviz.engine")
+    view_ids = [
+        house.store.submit(tiny, owner="0a" * 16),
+        house.store.submit(
+            tiny.with_settings(["train.learning_rate=1e6", "model.widths=[128,128]"]), owner="0b" * 16
+        ),
+    ]
+    assert [house.finish(view_id) for view_id in view_ids] == ["done", "failed"]
+    engine.terminate()
+    _, said = engine.communicate(timeout=20)
+    lines = [json.loads(line) for line in said.splitlines()]
+    of = {house.job(view_id).id: house.job(view_id).state for view_id in view_ids}
+    ends = {line["job"]: line["outcome"] for line in lines if line["event"] == "job ends"}
+    assert ends == of
+    assert {line["role"] for line in lines} == {"engine", "child"}
+    assert [line["reason"] for line in lines if line.get("outcome") == "failed"] == ["diverged"]
+    assert not any(secret in said for secret in ("0a" * 16, "0b" * 16, *view_ids))

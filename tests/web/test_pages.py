@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from dropviz.charts import Subject, charts
 from dropviz.experiment import ExperimentSpec, preset
-from dropviz.store import Store, Worker
+from dropviz.store import Store
 from dropviz.web import board, component, live, main
 from dropviz.web.plain import plain
 from tests.web.looking import carry, pressable, run_in_url, texts
@@ -284,57 +283,6 @@ def test_back_to_the_example_leaves_the_run(visit, boards, results: Path, store,
     app.button(key="back").click().run()
     assert boards(app)[0]["view"] == "example-noisy-digits"
     assert store.experiment(view_id).state == "queued"
-
-
-def test_a_quiet_system_says_so(visit, store: Store) -> None:
-    app = visit("6_System")
-    assert not app.exception
-    assert "No engine serves this data directory. `dropviz serve` starts one and keeps it." in texts(app)
-    assert "Nothing runs or waits." in texts(app)
-    assert [button.label for button in app.button] == []
-    assert "cpu" in app.table[-1].value["value"].tolist()
-
-
-def test_a_busy_system_shows_workers_and_jobs(
-    visit, store: Store, engine, spec: ExperimentSpec, me: str
-) -> None:
-    now = time.time()
-    values = {"host": "here", "pid": 7, "device": "cpu"}
-    store.beat(Worker(id="a", slots=2, started_at=now - 4000, heartbeat_at=now, **values))
-    store.beat(Worker(id="b", slots=2, started_at=now - 3900, heartbeat_at=now - 3600, **values))
-    store.beat(Worker(id="c", slots=0, started_at=now, heartbeat_at=now, **values))
-    store.submit(spec.with_settings(['arms=["none"]']), owner=OTHER)
-    engine.train(engine.start(), [0, 10])
-    store.submit(spec.with_settings(['arms=["dropout"]']), owner=me)
-    app = visit("6_System")
-    assert not app.exception
-    workers, jobs, _ = (table.value for table in app.table)
-    assert workers["state"].tolist() == ["working", "last seen 1.0 h ago", "starting"]
-    assert jobs["arm"].tolist() == ["none", "dropout"]
-    assert jobs["state"].tolist() == ["running", "queued"]
-    assert jobs["step"].tolist() == ["10 of 40 (25%)", "0 of 40 (0%)"]
-    assert jobs["yours"].tolist() == ["", "yes"]
-
-
-def test_only_ones_own_experiments_are_listed_with_a_stop_that_stops(
-    visit, store: Store, spec: ExperimentSpec, me: str
-) -> None:
-    theirs, mine = store.submit(spec, owner=OTHER), store.submit(spec.with_settings(["p=0.2"]), owner=me)
-    app = visit("6_System")
-    assert [button.key for button in app.button] == [f"stop/{mine}"]
-    assert app.get("link_button")[0].proto.url.endswith(f"lab?run={mine}")
-    app.button(key=f"stop/{mine}").click().run()
-    assert not app.exception
-    assert (store.experiment(mine).state, store.experiment(theirs).state) == ("stopped", "queued")
-    assert [button.label for button in app.button] == []
-
-
-def test_the_system_page_never_tells_whose_experiments_there_are(visit, store: Store, spec, me: str) -> None:
-    view_id = store.submit(spec, owner=OTHER)
-    app = visit("6_System")
-    seen = texts(app) + "".join(table.value.to_string() for table in app.table)
-    assert OTHER not in seen
-    assert view_id not in seen
 
 
 def test_the_address_of_the_server_leads_to_the_lab(

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect
 
+from dropviz.store.copying import keep_former
 from dropviz.store.database.base import Database, begin_as_told
 from dropviz.store.migrations import migrate
 from dropviz.store.records import StoreError
@@ -46,6 +47,7 @@ class SQLite(Database):
             with self.engine.connect() as connection:
                 if connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
                     raise StoreError(self._corrupt())
+        keep_former(self.path)
         with self.write() as connection:  # a real write: some file systems refuse only then
             migrate(connection, self)
         if self._use_write_ahead_log() != "wal":

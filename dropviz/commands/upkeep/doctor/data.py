@@ -1,0 +1,132 @@
+"""Checks of what is kept: the data directory, the store, the disk, data sets."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from dropviz import settings
+from dropviz.commands.upkeep.doctor.registry import Answer, Context, check
+from dropviz.datasets import Dataset, registry
+from dropviz.downloads import shown_size
+from dropviz.store import Store, StoreError
+from dropviz.store.copying import schema_of
+from dropviz.store.migrations import VERSION
+from dropviz.store.parts import Parts
+
+LOW_BYTES, FEWEST_BYTES = 2 * 10**9, 100 * 10**6
+NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs", "lustre", "beegfs")
+MOUNTS = Path("/proc/self/mounts")
+
+
+@check("data directory")
+def data_directory(_: Context) -> Iterator[Answer]:
+    """Can be written to, has room, and is on a local disk."""
+    folder = settings.data_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe-") as probe:
+        probe.write(b"x" * 4096)
+        probe.flush()
+    yield "ok", f"{folder} can be written to", ""
+    free = shutil.disk_usage(folder).free
+    if free < FEWEST_BYTES:
+        yield (
+            "problem",
+            f"only {shown_size(free)} are free on its disk",
+            "Free some: dropviz prune deletes old runs.",
+        )
+    elif free < LOW_BYTES:
+        yield (
+            "warning",
+            f"only {shown_size(free)} are free on its disk",
+            "Free some: dropviz prune deletes old runs.",
+        )
+    else:
+        yield "ok", f"{shown_size(free)} are free on its disk", ""
+
+
+@check("store")
+def store(_: Context) -> Iterator[Answer]:
+    """Opens, is whole, is of this version, and can be written to."""
+    url = settings.store_url()
+    if not url.startswith("sqlite:///"):
+        Store.open().close()
+        yield "ok", "the database answers", ""
+        return
+    parts = Parts.of_settings()
+    kind = file_system(parts.database.parent)
+    if kind in NETWORK:
+        todo = "Set DROPVIZ_DATA to a directory on a local disk: SQLite's log needs one."
+        yield "problem", f"{parts.database.parent} is on a network file system ({kind})", todo
+    if (found := schema_of(parts.database)) is not None and found < VERSION:
+        todo = "Nothing: it is upgraded when it is opened, and a copy is kept; see docs/upgrading.md."
+        yield "warning", f"it has schema {found}, and this version {VERSION}", todo
+    try:
+        opened = Store.open()  # with a real write
+    except StoreError as error:
+        yield "problem", str(error), "dropviz restore FILE takes a backup."
+        return
+    try:
+        with opened.database.read() as connection:
+            sound = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+            mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+    finally:
+        opened.close()
+    if sound != "ok":
+        yield "problem", f"{parts.database} is damaged: {sound}", "dropviz restore FILE takes a backup."
+    else:
+        size = parts.database.stat().st_size
+        yield "ok", f"{parts.database}: whole, schema {VERSION}, {mode} mode, {shown_size(size)}", ""
+    copies = sorted(parts.database.parent.glob(f"{parts.database.name}.schema-*.bak"))
+    if copies:
+        names = ", ".join(path.name for path in copies)
+        yield "ok", f"copies from before upgrades: {names}; delete them when all is well", ""
+
+
+def file_system(folder: Path) -> str:
+    """The kind of the file system that a folder is on; empty where that cannot be told."""
+    try:
+        mounts = [line.split()[1:3] for line in MOUNTS.read_text("utf-8").splitlines()]
+    except OSError:
+        return ""
+    there = next(path for path in (folder, *folder.parents) if path.exists()).resolve()
+    below = [(place, kind) for place, kind in mounts if there.is_relative_to(place.replace("\\040", " "))]
+    return max(below, key=lambda found: len(found[0]), default=("", ""))[1]
+
+
+@check("data sets")
+def data_sets(_: Context) -> Iterator[Answer]:
+    """Which are here; those that were fetched are read and their hashes compared."""
+    here: list[str] = []
+    absent: list[str] = []
+    damaged: list[str] = []
+    for name in sorted(registry.members):
+        data = registry.read(name)
+        if not data.files:
+            (absent if data.missing() else here).append(name)
+        elif data.download().cached:
+            (here if _verified(data) else damaged).append(name)
+        else:
+            (absent if data.missing() else here).append(name)
+    if damaged:
+        names = ", ".join(damaged)
+        yield (
+            "warning",
+            f"files of {names} are damaged",
+            f"Delete them in {settings.cache_dir()} and fetch again.",
+        )
+    said = f"{len(here)} are here"
+    yield "ok", said + (f"; to be fetched when wanted: {', '.join(absent)}" if absent else ""), ""
+
+
+def _verified(data: Dataset) -> bool:
+    download = data.download()
+    return all(_digest(download.path(file)) == file.sha256 for file in download.files)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,181 @@
+"""``dropviz restore``: a backup becomes the store of a data directory. All of it is verified before anything is put in place."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sqlite3
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO
+
+from dropviz import settings
+from dropviz.commands.upkeep.archive import DATABASE, FORMAT, MANIFEST, NAME, Manifest, place
+from dropviz.engine import lock
+from dropviz.store import Store
+from dropviz.store.copying import schema_of
+from dropviz.store.migrations import VERSION
+from dropviz.store.parts import Parts
+
+MOST_FILES = 2_000_000
+MANIFEST_BYTES = 500 * 2**20
+CHUNK = 2**20
+SPARED_BYTES = 64 * 2**20  # of the disk, so that the store can be written to afterwards
+
+
+def restore(path: Path, *, replace: bool) -> int:
+    """Take a backup into the data directory.
+
+    Args:
+        path: What ``dropviz backup`` wrote.
+        replace: Move a store that is there aside; without it, there must be none.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        ValueError: It is not a whole backup, newer than this program, or there is a store already, or one that is served.
+    """
+    parts = _target()
+    lock.acquire()  # until this process ends: nobody serves meanwhile
+    former = _former(parts)
+    if former and not replace:
+        raise ValueError(
+            f"{parts.database.parent} has a store already: choose an empty DROPVIZ_DATA, or add --replace, which moves it aside."
+        )
+    with tempfile.TemporaryDirectory(dir=parts.database.parent, prefix=".restoring-") as folder:
+        staged = Path(folder)
+        manifest = _extract(path, staged)
+        _upgrade(staged / DATABASE)
+        if former:
+            print(f"The former store is in {_move_aside(parts, former)}.")
+        for name in sorted(
+            manifest.files, key=lambda name: name == DATABASE
+        ):  # the database last: it makes a store
+            target = place(parts, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (staged / name).replace(target)
+    print(
+        f"Restored: {len(manifest.files):,} files of {manifest.created_at}. Jobs that were running are taken up again."
+    )
+    return 0
+
+
+def _target() -> Parts:
+    if not settings.store_url().startswith("sqlite:///"):
+        raise ValueError(
+            "The store is a PostgreSQL database, which is restored by its own tools:"
+            " pg_restore --clean --if-exists --dbname=postgresql://… FILE.dump; then unpack the files into"
+            f" {settings.data_dir()}."
+        )
+    parts = Parts.of_settings()
+    parts.database.parent.mkdir(parents=True, exist_ok=True)
+    return parts
+
+
+def _former(parts: Parts) -> list[Path]:
+    """What a store that is there consists of."""
+    folders = (parts.weights, parts.checkpoints, parts.uploads, parts.replication)
+    there = [path for path in folders if path.is_dir() and any(path.iterdir())]
+    return parts.database_files + there + ([parts.secret] if parts.secret.exists() else [])
+
+
+def _move_aside(parts: Parts, former: list[Path]) -> Path:
+    aside = parts.database.parent / time.strftime("replaced-%Y%m%d-%H%M%S", time.gmtime())
+    aside.mkdir()
+    for path in former:
+        shutil.move(path, aside / path.name)
+    return aside
+
+
+def _extract(path: Path, folder: Path) -> Manifest:
+    """Unpack a backup into an empty folder, and verify it: names, sizes, hashes, schema.
+
+    Raises:
+        ValueError: Something of it is not as a backup is.
+    """
+    found: dict[str, tuple[int, str]] = {}
+    manifest = None
+    with _refusing(path), tarfile.open(path, "r|") as tar:
+        for member in tar:
+            if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
+                raise ValueError(f"{member.name[:80]!r} in it is not a file")
+            if manifest is not None:
+                raise ValueError("something follows its manifest")
+            content = tar.extractfile(member)
+            assert content is not None
+            if member.name == MANIFEST:
+                if member.size > MANIFEST_BYTES:
+                    raise ValueError("its manifest is too large")
+                manifest = Manifest.of_json(content.read())
+                continue
+            if NAME.fullmatch(member.name) is None or member.name in found:
+                raise ValueError(f"{member.name[:80]!r} in it is no name of a backup")
+            if len(found) >= MOST_FILES:
+                raise ValueError(f"it has more than {MOST_FILES:,} files")
+            if member.size > shutil.disk_usage(folder).free - SPARED_BYTES:
+                raise ValueError("there is no room for it on the disk")
+            found[member.name] = member.size, _unpack(content, folder / member.name)
+        if manifest is None:
+            raise ValueError("it has no manifest, so its end is missing")
+        _verify(manifest, found)
+    return manifest
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Every error becomes one sentence about the file."""
+    try:
+        yield
+    except (tarfile.TarError, EOFError) as error:
+        raise ValueError(
+            f"{str(path)!r} is not a backup ({error}): name what dropviz backup wrote."
+        ) from None
+    except OSError as error:
+        raise ValueError(f"{str(path)!r} cannot be restored ({error}): check it, and the disk.") from None
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} cannot be restored: {error}.") from None
+
+
+def _verify(manifest: Manifest, found: dict[str, tuple[int, str]]) -> None:
+    if manifest.format != FORMAT or manifest.schema > VERSION:
+        raise ValueError(
+            f"a newer DropViz ({manifest.version[:20]}) wrote it, with schema {manifest.schema}: update DropViz first"
+        )
+    if dict(manifest.files) != found:
+        differing = {name for name, _ in manifest.files.items() ^ found.items()}
+        raise ValueError(f"{min(differing)[:80]!r} in it is not what was backed up, so the file is damaged")
+    if DATABASE not in found:
+        raise ValueError("it has no database")
+
+
+def _unpack(content: IO[bytes], target: Path) -> str:
+    """Write a file, readable by its user alone, and return its SHA-256."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with target.open("xb") as file:
+        target.chmod(0o600)
+        while chunk := content.read(CHUNK):
+            digest.update(chunk)
+            file.write(chunk)
+    return digest.hexdigest()
+
+
+def _upgrade(database: Path) -> None:
+    """Open it as a store, which brings it to the current schema; the copy before that is the backup itself.
+
+    Raises:
+        ValueError: It is damaged, or of another program.
+    """
+    with closing(sqlite3.connect(database)) as connection:
+        try:
+            sound = connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
+        except sqlite3.DatabaseError:
+            sound = False
+    if not sound or schema_of(database) is None:
+        raise ValueError("The database in this backup is damaged: use another one.")
+    Store.open(database).close()

@@ -1,0 +1,45 @@
+"""What failed lately: one's own, or for an administrator everybody's with its traceback."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import streamlit as st
+
+from dropviz.store import Job
+from dropviz.strategies import label
+from dropviz.web.admin import is_admin
+from dropviz.web.ages import age
+from dropviz.web.live import store
+from dropviz.web.system.queue import DOES
+from dropviz.web.system.tables import table
+from dropviz.web.visitor import visitor
+
+MOST_LISTED = 10
+
+
+def failures() -> None:
+    """Draw them; nothing where nothing failed."""
+    admin = is_admin()
+    failed = store().overview.failures(None if admin else visitor(), MOST_LISTED)
+    if not failed:
+        return
+    st.header("Recent failures" if admin else "Your recent failures")
+    now = time.time()
+    table([_line(job, now) for job in failed], "Jobs that failed, the latest first")
+    if admin:
+        for job in failed:
+            if job.traceback:
+                with st.expander(f"Traceback of job {job.id}"):
+                    st.code(job.traceback, language=None)
+
+
+def _line(job: Job, now: float) -> dict[str, Any]:
+    return {
+        "job": str(job.id),
+        "what": label(job.arm) if job.arm else DOES[job.kind],
+        "when": f"{age(max(0.0, now - (job.finished_at or now)))} ago",
+        "attempts": job.attempt,
+        "why": job.error or "–",
+    }

@@ -1,0 +1,23 @@
+-- A database of schema 2, as its last version created it.
+CREATE TABLE schema_version ( version INTEGER NOT NULL );
+CREATE TABLE queue ( revision INTEGER NOT NULL );
+CREATE TABLE experiments ( id TEXT NOT NULL, spec TEXT NOT NULL, title TEXT NOT NULL, owner TEXT NOT NULL, created_at FLOAT NOT NULL, wants TEXT NOT NULL, watched_at FLOAT, revision INTEGER NOT NULL, PRIMARY KEY (id) );
+CREATE INDEX experiments_by_owner ON experiments (owner, created_at);
+CREATE TABLE jobs ( id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, spec TEXT NOT NULL, arm TEXT NOT NULL, seeds TEXT NOT NULL, owner TEXT NOT NULL, state TEXT NOT NULL, wants TEXT NOT NULL, advance_once BOOLEAN NOT NULL, step INTEGER NOT NULL, total INTEGER NOT NULL, steps_per_second FLOAT, seq INTEGER NOT NULL, begun_seq INTEGER NOT NULL, attempt INTEGER NOT NULL, retries INTEGER NOT NULL, epoch INTEGER NOT NULL, revision INTEGER NOT NULL, queued_at FLOAT NOT NULL, claimed_at FLOAT, heartbeat_at FLOAT, finished_at FLOAT, worker_id TEXT, pid INTEGER, device TEXT, error TEXT, traceback TEXT, kind TEXT DEFAULT 'train' NOT NULL, cost_key TEXT, weights_of INTEGER, weights_step INTEGER, training_seconds FLOAT DEFAULT '0' NOT NULL, evaluation_seconds FLOAT DEFAULT '0' NOT NULL, statistics_seconds FLOAT DEFAULT '0' NOT NULL, FOREIGN KEY(weights_of) REFERENCES jobs (id) );
+CREATE INDEX jobs_by_state ON jobs (state, owner, queued_at);
+CREATE INDEX jobs_by_cost ON jobs (cost_key);
+CREATE INDEX jobs_by_weights ON jobs (weights_of);
+CREATE TABLE workers ( id TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL, slots INTEGER NOT NULL, device TEXT NOT NULL, started_at FLOAT NOT NULL, heartbeat_at FLOAT NOT NULL, PRIMARY KEY (id) );
+CREATE TABLE usage ( owner TEXT NOT NULL, slot_seconds FLOAT NOT NULL, updated_at FLOAT NOT NULL, PRIMARY KEY (owner) );
+CREATE TABLE results ( id INTEGER NOT NULL, "key" TEXT NOT NULL, reusable BOOLEAN NOT NULL, seed INTEGER NOT NULL, job_id INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (id), FOREIGN KEY(job_id) REFERENCES jobs (id) );
+CREATE INDEX ix_results_job_id ON results (job_id);
+CREATE UNIQUE INDEX one_reusable_result ON results ("key") WHERE reusable = 1;
+CREATE TABLE experiment_jobs ( experiment_id TEXT NOT NULL, job_id INTEGER NOT NULL, cached BOOLEAN NOT NULL, PRIMARY KEY (experiment_id, job_id), FOREIGN KEY(experiment_id) REFERENCES experiments (id), FOREIGN KEY(job_id) REFERENCES jobs (id) );
+CREATE INDEX ix_experiment_jobs_job_id ON experiment_jobs (job_id);
+CREATE TABLE points ( job_id INTEGER NOT NULL, seq INTEGER NOT NULL, step INTEGER NOT NULL, name TEXT NOT NULL, "values" BLOB NOT NULL, PRIMARY KEY (job_id, seq), FOREIGN KEY(job_id) REFERENCES jobs (id) ) WITHOUT ROWID;
+CREATE TABLE arrays ( job_id INTEGER NOT NULL, seq INTEGER NOT NULL, step INTEGER NOT NULL, name TEXT NOT NULL, dtype TEXT NOT NULL, shape TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (job_id, seq), FOREIGN KEY(job_id) REFERENCES jobs (id) );
+CREATE INDEX arrays_by_name ON arrays (job_id, name, seq);
+CREATE TABLE experiment_results ( experiment_id TEXT NOT NULL, arm TEXT NOT NULL, seed INTEGER NOT NULL, result_id INTEGER NOT NULL, PRIMARY KEY (experiment_id, arm, seed), FOREIGN KEY(experiment_id) REFERENCES experiments (id), FOREIGN KEY(result_id) REFERENCES results (id) );
+PRAGMA application_id = 1146518065;
+INSERT INTO schema_version VALUES (2);
+INSERT INTO queue VALUES (0);
