@@ -13,7 +13,7 @@ bin := .venv/bin
 pytest := OMP_NUM_THREADS=1 $(bin)/python -m pytest -rs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-slow lint types format bench carried replicated screenshots image clean
+.PHONY: help setup setup-dev run test test-slow lint types format bench audit fuzz carried replicated screenshots image clean
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +48,12 @@ format: setup-dev ## Put the code into the form that `make lint` asks for.
 
 bench: setup-dev ## Measure speed against the bare PyTorch loop, and the server's load.
 	$(bin)/python -m benchmarks $(ARGS)
+
+audit: ## Look up the pinned versions among known vulnerabilities.
+	@bash setup/audit
+
+fuzz: setup-dev ## Feed every reader with 11,000 inputs, real ones damaged among them (some 15 minutes).
+	$(bin)/python -W ignore -m tests.fuzz $(ARGS)
 
 carried: setup-dev ## Compute the results that the first screen shows (dropviz/results/) anew.
 	$(bin)/python -m dropviz.commands.carried $(ARGS)

@@ -14,7 +14,14 @@ from dropviz.strategies import strategy
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What one experiment may ask of this installation; the last two are of a sweep."""
+    """What one experiment may ask of this installation, what a sweep may, and how much one person may have waiting.
+
+    Attributes:
+        cells, sweep_seed_steps: Of a sweep.
+        queued: Jobs of one person that wait: a largest sweep of six arms fits.
+        queued_together: Of everybody.
+        starts: Experiments, sweeps, imports and classes of one person within a minute.
+    """
 
     steps: int = 100_000
     seeds: int = 256
@@ -24,6 +31,9 @@ class Budget:
     passes: int = 2_000
     cells: int = 400
     sweep_seed_steps: int = 100_000_000
+    queued: int = 2_500
+    queued_together: int = 10_000
+    starts: int = 60
 
     @classmethod
     def from_environment(cls) -> Budget:

@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+LONGEST_NAME = 80  # characters of a key in a message, and of a name that others are compared with
+
 
 class SpecError(ValueError):
     """A choice that cannot be run; the message names the value, the rule and the fix."""
@@ -46,7 +48,7 @@ class Choices(BaseModel):
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> SpecError:
     """The error for a name that is not among the known ones, with the nearest of them as the fix."""
     names = sorted(known)
-    near = difflib.get_close_matches(str(name), names, n=1)
+    near = difflib.get_close_matches(str(name)[:LONGEST_NAME], names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     return SpecError(f"{shown(name)} is not a {kind}: choose one of {', '.join(names)}{hint}")
 
@@ -56,7 +58,7 @@ def explain(error: ValidationError, cls: type[BaseModel]) -> str:
     first = error.errors(include_url=False)[0]
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join(_named(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return _unknown_key(where, first, cls)
     if first["type"] == "missing":
@@ -117,7 +119,7 @@ def _rule(details: ErrorDetails) -> str:
 def _unknown_key(where: str, details: ErrorDetails, cls: type[BaseModel]) -> str:
     *parents, key = details["loc"]
     known = _fields_at(cls, tuple(str(parent) for parent in parents))
-    near = difflib.get_close_matches(str(key), known, n=1)
+    near = difflib.get_close_matches(_named(key), known, n=1)
     fix = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}."
     return f"{where} is not a setting: {fix}"
 
@@ -129,6 +131,12 @@ def _fields_at(cls: type[BaseModel], parents: tuple[str, ...]) -> list[str]:
             return sorted(cls.model_fields)
         cls = annotation
     return sorted(cls.model_fields)
+
+
+def _named(part: object) -> str:
+    """A key as an error message shows it: as it is, cut when it is long."""
+    text = str(part)
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 3]}..."
 
 
 def shown(value: object) -> str:

@@ -123,6 +123,27 @@ def extension_paths() -> list[Path]:
     return [Path(os.path.expanduser(part.strip())).absolute() for part in parts if part.strip()]
 
 
+def hosts() -> tuple[str, ...] | None:
+    """The names that the server is reached by, beside those of this computer: ``$DROPVIZ_HOSTS``, with commas between them.
+
+    Returns:
+        None where nothing is set: then one that listens to the network answers to any name.
+
+    Raises:
+        ValueError: One of them is not a name or an address.
+    """
+    text = os.environ.get("DROPVIZ_HOSTS", "").strip()
+    if not text:
+        return None
+    names = tuple(part.strip().lower().strip("[]") for part in text.split(",") if part.strip())
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9.:_-]+", name) or name.count(":") == 1:
+            raise ValueError(
+                f"DROPVIZ_HOSTS names {name!r}, which is no name of a server: write names as in dropviz.example.org, without port."
+            )
+    return names
+
+
 def weights_bytes() -> int:
     """What the weights that a job keeps for scrubbing may take: ``$DROPVIZ_WEIGHTS_MB`` in MiB, by default 64; 0 keeps none.
 

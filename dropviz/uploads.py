@@ -95,8 +95,10 @@ def read(file: str, kind: Kind) -> bytes:
     """
     path = path_of(file)
     try:
-        _check_size(path.stat().st_size, kind, shown(file))
-        content = path.read_bytes()
+        with path.open("rb") as opened:
+            _check_size(os.fstat(opened.fileno()).st_size, kind, shown(file))
+            content = opened.read(MOST_BYTES[kind] + 1)
+        _check_size(len(content), kind, shown(file))  # again: one of a mounted folder may grow meanwhile
     except OSError as error:
         raise SpecError(f"{shown(file)} cannot be read ({error.strerror}): choose another file.") from None
     if path.parent == folder() and hashlib.sha256(content).hexdigest() != file:

@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from dropviz.analysis import Interval
-from dropviz.charts.style import QUIET, ArmStyle, arm_style, translucent
+from dropviz.charts.style import QUIET, ArmStyle, arm_style, literal, translucent
 from dropviz.charts.traces import BAND_ALPHA
 from dropviz.sweeps import Cell, Measure, Sweep, Value, shown_value
 from dropviz.sweeps.words import told
@@ -58,7 +58,7 @@ def against_knob(sweep: Sweep, lines: Sequence[Line], title: str) -> go.Figure:
 def traces(sweep: Sweep, lines: Sequence[Line]) -> list[go.Scatter]:
     """The bands, and over them the points, of lines over the first knob."""
     values, numeric = sweep.axes[0].values, _numeric(sweep)
-    x: list[Any] = list(values) if numeric else list(map(shown_value, values))
+    x: list[Any] = list(values) if numeric else [literal(shown_value(value)) for value in values]
     bands = [_band(line, x) for line in lines] if numeric else []
     return [*bands, *(_points(line, x, numeric) for line in lines)]
 
@@ -70,7 +70,7 @@ def why_empty(lines: Sequence[Line], place: str = "") -> list[dict[str, Any]]:
         return []
     (reason, _), *_ = Counter(cell.reason for cell in cells).most_common(1)
     middle = {"xref": f"x{place} domain", "yref": f"y{place} domain", "x": 0.5, "y": 0.5}
-    return [{"text": reason, "showarrow": False} | middle]
+    return [{"text": literal(reason), "showarrow": False} | middle]
 
 
 def _points(line: Line, x: list[Any], numeric: bool) -> go.Scatter:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import plotly.graph_objects as go
 
-from dropviz.charts.style import QUIET, arm_style, translucent
+from dropviz.charts.style import QUIET, arm_style, literal, translucent
 from dropviz.charts.traces import BAND_ALPHA, value_axis
 
 Trace = dict[str, Any]
@@ -86,7 +86,7 @@ def overlay(
         if trace["mode"] == "lines+markers":
             trace["showlegend"] = trace["name"] not in shown
             shown.add(trace["name"])
-    return _figure(traces + labels, _axes(names, x=x, y=y, log=log))
+    return _figure(traces + labels, _axes(names, x=literal(x), y=literal(y), log=log))
 
 
 def _figure(traces: Sequence[Trace], layout: dict[str, Any]) -> go.Figure:

@@ -7,8 +7,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dropviz.charts.style import QUIET, arm_style, sequential
-from dropviz.sweeps import Cell, Measure, Sweep, shown_value
+from dropviz.charts.style import QUIET, arm_style, literal, sequential
+from dropviz.sweeps import Cell, Measure, Sweep, Value, shown_value
 from dropviz.sweeps.words import brief, told
 
 ROW_PIXELS, FEWEST_PIXELS, MOST_PIXELS, MARGIN_PIXELS = 52, 220, 640, 70
@@ -32,13 +32,13 @@ def heat_map(sweep: Sweep, measure: Measure, cells: Sequence[Cell]) -> go.Figure
 
     wide = len(across.values) > MOST_COLUMNS_WITH_NUMBERS
     trace = go.Heatmap(
-        x=list(map(shown_value, across.values)),
-        y=list(map(shown_value, up.values)),
+        x=_labels(across.values),
+        y=_labels(up.values),
         z=each(lambda cell, _: _height(measure, cell)),
         text=each(lambda cell, _: brief(measure, cell) if cell.interval else ""),
         texttemplate=None if wide else "%{text}",
         textfont={"size": 15 if len(across.values) <= 7 else 12},
-        hovertext=each(lambda cell, _: told(measure, cell)),
+        hovertext=each(lambda cell, _: literal(told(measure, cell))),
         hovertemplate=f"{across.key} = %{{x}}, {up.key} = %{{y}}<br>%{{hovertext}}<extra></extra>",
         customdata=each(lambda _, position: position),
         hoverongaps=False,
@@ -51,6 +51,10 @@ def heat_map(sweep: Sweep, measure: Measure, cells: Sequence[Cell]) -> go.Figure
     axes = [_axis(title, values) for title, values in zip(sweep.titles(), (trace.x, trace.y), strict=True)]
     layout = {"template": None, "xaxis": axes[0], "yaxis": axes[1], "height": height, "plot_bgcolor": GROUND}
     return go.Figure([trace, _without_numbers(sweep, measure, cells)], layout=layout)
+
+
+def _labels(values: Sequence[Value]) -> list[str]:
+    return [literal(shown_value(value)) for value in values]
 
 
 def _axis(title: str, labels: Sequence[str]) -> dict[str, Any]:
@@ -70,8 +74,8 @@ def _without_numbers(sweep: Sweep, measure: Measure, cells: Sequence[Cell]) -> g
     empty = [position for position, cell in enumerate(cells) if cell.interval is None]
     places = sweep.places()
     return go.Scatter(
-        x=[shown_value(places[position][0]) for position in empty],
-        y=[shown_value(places[position][1]) for position in empty],
+        x=_labels([places[position][0] for position in empty]),
+        y=_labels([places[position][1] for position in empty]),
         mode="text",
         text=[
             SIGNS.get(cells[position].reason, FAILED if "failed" in cells[position].reason else "–")
@@ -79,7 +83,8 @@ def _without_numbers(sweep: Sweep, measure: Measure, cells: Sequence[Cell]) -> g
         ],
         textfont={"size": 15, "color": QUIET["light"]},
         hovertext=[
-            f"{sweep.place_title(places[position])}<br>{told(measure, cells[position])}" for position in empty
+            f"{literal(sweep.place_title(places[position]))}<br>{literal(told(measure, cells[position]))}"
+            for position in empty
         ],
         hoverinfo="text",
         customdata=empty,

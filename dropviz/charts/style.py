@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import dataclass, replace
 from functools import cache
@@ -163,3 +164,8 @@ def template(mode: Mode = "light") -> dict[str, Any]:
         "colorscale": dict.fromkeys(("sequential", "sequentialminus", "diverging"), sequential(mode)),
     }
     return {"layout": layout}
+
+
+def literal(text: str) -> str:
+    """Text from outside for a place where plotly reads tags: what somebody typed stays what they typed."""
+    return html.escape(text, quote=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -23,6 +24,16 @@ MOST_TEXT_BYTES = 8_000_000  # of run.json
 MOST_DIRECTORY_BYTES = 4_000_000  # of the zip's own list of what it holds: some 50,000 files
 RUN, NUMBERS = "run.json", "run.safetensors"
 Member = tuple[str, bytes]
+DAMAGE = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    NotImplementedError,
+    ValueError,
+    OSError,
+    EOFError,
+    struct.error,
+    zlib.error,
+)
 
 
 def event_members(store: Store, experiment: Experiment) -> Iterator[Member]:
@@ -68,7 +79,7 @@ def opened(content: bytes) -> ImportedExperiment:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             run = _read(archive, RUN, MOST_TEXT_BYTES)
             numbers = _read(archive, NUMBERS, MOST_BYTES)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, ValueError, OSError, EOFError, struct.error) as error:
+    except DAMAGE as error:
         if isinstance(error, SpecError):
             raise
         raise SpecError(f"The zip is damaged ({error}): download it again.") from None

@@ -6,6 +6,7 @@ Jobs are kept whole, with the blocks of seeds that trained together; what was me
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 
@@ -24,6 +25,9 @@ from dropviz.store.records import FINAL
 
 FORMAT = 1
 MOST_ARRAYS = 50_000
+NAME = re.compile(
+    r"[\w ./:+@()*=%,~^-]{1,200}"
+)  # of a metric, an array, a package, a device: nothing that marks text up
 SPENT_ON = ("training", "evaluation", "statistics")
 DTYPES = ("float64", "float32", "float16", "int64", "int32", "uint8", "bool")
 
@@ -60,10 +64,15 @@ class RunFile(Choices):
     places: tuple[tuple[str, int, int, int], ...] = Field(min_length=1, max_length=16 * 1024)
 
     @model_validator(mode="after")
-    def _short(self) -> Self:
+    def _named(self) -> Self:
         texts = [*self.versions, *self.versions.values(), *(m for job in self.jobs for m in job.metrics)]
-        if long := next((text for text in texts if len(text) > 200), None):
-            raise SpecError(f"{long[:60]!r}… is longer than a name or a version may be.")
+        texts += [
+            text for job in self.jobs for text in (job.device, *(one.name for one in job.arrays)) if text
+        ]
+        if odd := next((text for text in texts if NAME.fullmatch(text) is None), None):
+            raise SpecError(
+                f"{shown(odd)} is no name of a metric, a package or a device: export the run again."
+            )
         return self
 
 
@@ -149,8 +158,9 @@ def read(run: bytes, numbers: bytes) -> ImportedExperiment:
 def _run_file(content: bytes) -> RunFile:
     try:
         table = json.loads(content)
+        json.dumps(table, ensure_ascii=False).encode()  # half a surrogate pair can be written, and is no text
     except (ValueError, RecursionError) as error:
-        raise SpecError(f"run.json is not valid JSON ({error}): export the run again.") from None
+        raise SpecError(f"run.json is not valid JSON ({str(error)[:200]}): export the run again.") from None
     if not isinstance(table, dict):
         raise SpecError("run.json holds no table: export the run again.")
     if table.get("format") != FORMAT:

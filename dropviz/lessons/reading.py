@@ -89,7 +89,8 @@ def read_lesson(path: Path) -> Lesson:
         SpecError: Names the file, what is wrong in it, and how to mend it.
     """
     try:
-        text = path.read_bytes()[: LARGEST + 1].decode("utf-8")
+        with path.open("rb") as file:
+            text = file.read(LARGEST + 1).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path.name} cannot be read ({error}): save it as a text file in UTF-8.") from None
     if len(text) > LARGEST:
@@ -111,7 +112,7 @@ def _head(text: str) -> dict[str, object]:
         )
     try:
         return tomllib.loads("\n" + "\n".join(lines[1 : _end(lines)]))  # so that lines count as in the file
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SpecError(f"the head is not valid TOML: {error}; mend that line.") from None
 
 

@@ -3,6 +3,7 @@
 from dropviz.store.classes import ClassRefusal, Classroom, UnknownClass
 from dropviz.store.records import (
     Claim,
+    DeletedExperiment,
     Estimate,
     Experiment,
     ExperimentSummary,
@@ -24,6 +25,7 @@ __all__ = [
     "Claim",
     "ClassRefusal",
     "Classroom",
+    "DeletedExperiment",
     "Estimate",
     "Experiment",
     "ExperimentSummary",

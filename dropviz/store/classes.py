@@ -17,7 +17,7 @@ from dropviz.choices import SpecError
 from dropviz.classes import ID_LENGTH as ID
 from dropviz.classes import ClassDefinition, Purpose, is_of, link_code, new_id, server_secret, typed
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import submission
+from dropviz.store import limits, submission
 from dropviz.store.database import Database
 from dropviz.store.records import LIVE, State
 from dropviz.store.schema import class_members as members
@@ -81,10 +81,16 @@ class Classes:
     # For teachers
 
     def create(self, definition: ClassDefinition, owner: str) -> Classroom:
-        """Set up a class."""
+        """Set up a class.
+
+        Raises:
+            QueueFull: This person has too many, or sets them up too fast.
+        """
         row: dict[str, object] = {"definition": definition.canonical(), "title": definition.title}
         row |= {"owner": owner, "created_at": self.database.now()}
         with self.database.write() as connection:
+            limits.check_pace(connection, owner, self.database.now())
+            limits.check_classes(connection, owner)
             class_id = new_id()
             while connection.execute(select(classes.c.id).where(classes.c.id == class_id)).first():
                 class_id = new_id()
@@ -133,8 +139,11 @@ class Classes:
         Raises:
             UnknownClass: There is none, or the link was not given out here for this purpose.
         """
+        asked = typed(code)
+        if not asked.isascii():
+            raise UnknownClass
         with self.database.read() as connection:
-            row = _row(connection, typed(code)[:ID])
+            row = _row(connection, asked[:ID])
             if row is None or not is_of(
                 code, server_secret(self._secret_path), purpose, row.id, row.definition
             ):

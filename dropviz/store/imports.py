@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import Connection, insert
 
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import points
+from dropviz.store import limits, points
 from dropviz.store.jobs import touch_queue
 from dropviz.store.records import Point, SnapshotRow
 from dropviz.store.schema import arrays, experiment_jobs, experiment_results, experiments, results
@@ -49,7 +49,12 @@ class ImportedExperiment:
 
 
 def keep(connection: Connection, imported: ImportedExperiment, owner: str, now: float) -> str:
-    """Write it all and return the view id."""
+    """Write it all and return the view id.
+
+    Raises:
+        QueueFull: Somebody brings files too fast.
+    """
+    limits.check_pace(connection, owner, now)
     view_id = secrets.token_hex(16)
     spec = imported.spec
     row: dict[str, object] = {"id": view_id, "spec": spec.canonical(), "title": spec.title(), "owner": owner}

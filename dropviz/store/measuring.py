@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, select
 
 from dropviz.duration import Costs, cost_key, refresh_seconds
 from dropviz.experiment import ExperimentSpec, refresh_steps
-from dropviz.store import points
+from dropviz.store import limits, points
 from dropviz.store.jobs import change, finish, touch_queue
 from dropviz.store.reading import jobs_where
 from dropviz.store.records import FINAL, LIVE, Estimate, Job, UnknownExperiment, identity
@@ -27,6 +27,7 @@ def request_estimate(connection: Connection, spec: ExperimentSpec, key: str, own
     """Queue a job that measures what a spec costs, unless one of the same key is under way or done."""
     if connection.execute(select(jobs.c.id).where(_estimates(key), jobs.c.state.in_(USABLE))).first():
         return
+    limits.check_measuring(connection, owner, 1, now)
     row = {"kind": "estimate", "spec": spec.canonical(), "arm": "", "seeds": "[]", "total": len(spec.arms)}
     _queue(connection, row | {"cost_key": key, "owner": owner}, now)
 
@@ -71,6 +72,7 @@ def request_refresh(
         of = identity(job.spec, job.arm, tuple(json.loads(job.seeds)))
         if not weights.has(job.id, step, of):
             raise ValueError(unusable(step))
+    limits.check_measuring(connection, owner, len(missing), now)
     for job in missing:
         row = {"kind": "refresh", "spec": job.spec, "arm": job.arm, "seeds": job.seeds, "total": 1}
         row |= {"weights_of": job.id, "weights_step": step, "cost_key": cost_key(spec), "owner": owner}

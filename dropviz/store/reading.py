@@ -15,6 +15,7 @@ from dropviz.store.records import (
     FINAL,
     LEASE_SECONDS,
     LIVE,
+    DeletedExperiment,
     Experiment,
     ExperimentState,
     ExperimentSummary,
@@ -43,7 +44,7 @@ _REVISION = (
         func.min(jobs.c.heartbeat_at).filter(jobs.c.state == "running").label("heartbeat_at"),
     )
     .select_from(experiments.join(experiment_jobs).join(jobs))
-    .where(experiments.c.id == bindparam("view_id"))
+    .where(experiments.c.id == bindparam("view_id"), experiments.c.deleted_at.is_(None))
     .group_by(experiments.c.id)
 )
 
@@ -53,10 +54,13 @@ def experiment(connection: Connection, view_id: str, now: float) -> Experiment:
 
     Raises:
         UnknownExperiment: No experiment has this id.
+        DeletedExperiment: Its owner threw it away.
     """
     row = connection.execute(select(experiments).where(experiments.c.id == view_id)).first()
     if row is None:
         raise UnknownExperiment(view_id)
+    if row.deleted_at is not None:
+        raise DeletedExperiment
     attached = _attached(connection, [view_id])[view_id]
     return Experiment(
         id=view_id,
@@ -78,7 +82,8 @@ def refreshed(connection: Connection, known: Experiment, now: float) -> Experime
     Raises:
         UnknownExperiment: It is gone.
     """
-    wants = connection.execute(select(experiments.c.wants).where(experiments.c.id == known.id)).scalar()
+    there = (experiments.c.id == known.id) & experiments.c.deleted_at.is_(None)
+    wants = connection.execute(select(experiments.c.wants).where(there)).scalar()
     if wants is None:
         raise UnknownExperiment(known.id)
     attached = _attached(connection, [known.id])[known.id]

@@ -38,6 +38,15 @@ class UnknownExperiment(ValueError):
         super().__init__(f"There is no experiment {view_id[:40]!r}: check the link, or start it again.")
 
 
+class DeletedExperiment(UnknownExperiment):
+    """Its owner threw it away: for everybody else it is gone, and the owner can take it back."""
+
+    def __init__(self) -> None:
+        ValueError.__init__(
+            self, "This run was deleted. Whoever started it can take it back: Compare, Show deleted runs."
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """What a child process runs: one arm and a block of seeds, which it trains or, of another kind, measures.

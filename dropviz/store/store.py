@@ -12,7 +12,7 @@ import numpy as np
 from dropviz import settings
 from dropviz.duration import cost_key
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import imports, jobs, leases, measuring, points, reading, submission
+from dropviz.store import imports, jobs, leases, limits, measuring, points, reading, submission
 from dropviz.store.classes import Classes
 from dropviz.store.curves import Curves
 from dropviz.store.database import Database, open_database
@@ -95,7 +95,12 @@ class Store:
             return submission.submit(connection, request, self.database.now())
 
     def keep_import(self, imported: ImportedExperiment, *, owner: str = "") -> str:
-        """Keep an experiment that was computed elsewhere and return its view id; its results are nobody else's."""
+        """Keep an experiment that was computed elsewhere and return its view id; its results are nobody else's.
+
+        Raises:
+            QueueFull: The disk is nearly full, or somebody brings files too fast.
+        """
+        limits.check_disk(self.weights.folder.parent)
         with self.database.write() as connection:
             return imports.keep(connection, imported, owner, self.database.now())
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, insert, select
 from dropviz import settings
 from dropviz.budget import seed_blocks, seeds_together
 from dropviz.experiment import ExperimentSpec, result_keys
-from dropviz.store import jobs
+from dropviz.store import jobs, limits
 from dropviz.store.records import Origin
 from dropviz.store.schema import experiment_jobs, experiment_results, experiments, results
 from dropviz.store.schema import jobs as job_table
@@ -55,7 +55,15 @@ def pinned(spec: ExperimentSpec) -> ExperimentSpec:
 
 
 def submit(connection: Connection, request: Request, now: float) -> str:
-    """Record the experiment, join what can be joined, queue the rest; returns the view id."""
+    """Record the experiment, join what can be joined, queue the rest; returns the view id.
+
+    Raises:
+        QueueFull: It is more than may wait here, or comes too fast.
+    """
+    blocks = {arm: _missing(connection, request, arm) for arm in request.keys}
+    if request.origin != "sweep":  # which was checked as a whole, and counts as one
+        limits.check_pace(connection, request.owner, now)
+        limits.check_queue(connection, request.owner, sum(map(len, blocks.values())))
     view_id = secrets.token_hex(16)
     row: dict[str, object] = {"id": view_id, "spec": request.spec.canonical(), "title": request.spec.title()}
     row |= {"owner": request.owner, "created_at": now, "wants": "run"}
@@ -63,7 +71,7 @@ def submit(connection: Connection, request: Request, now: float) -> str:
     connection.execute(insert(experiments).values(row))
     attached: dict[int, bool] = {}
     for arm, keys in request.keys.items():
-        _compute_missing(connection, request, arm, now)
+        _compute(connection, request, arm, blocks[arm], now)
         found = _reusable(connection, list(keys.values()))
         links = [
             {"experiment_id": view_id, "arm": arm, "seed": seed, "result_id": found[key].id}
@@ -78,11 +86,20 @@ def submit(connection: Connection, request: Request, now: float) -> str:
     return view_id
 
 
-def _compute_missing(connection: Connection, request: Request, arm: str, now: float) -> None:
+def _missing(connection: Connection, request: Request, arm: str) -> list[list[int]]:
+    """The seeds of an arm that nobody computed or computes, in blocks that train together."""
     keys = request.keys[arm]
     found = _reusable(connection, list(keys.values()))
     missing = [seed for seed, key in keys.items() if key not in found]
-    for seeds in seed_blocks(missing, seeds_together(request.spec, arm)):
+    return seed_blocks(missing, seeds_together(request.spec, arm))
+
+
+def _compute(
+    connection: Connection, request: Request, arm: str, blocks: Sequence[Sequence[int]], now: float
+) -> None:
+    """Queue a job a block."""
+    keys = request.keys[arm]
+    for seeds in blocks:
         row: dict[str, object] = {"spec": request.spec.canonical(), "arm": arm, "seeds": json.dumps(seeds)}
         row |= {"owner": request.owner, "state": "queued", "wants": "run"}
         row |= {"total": request.spec.train.steps, "queued_at": now}

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select, up
 from dropviz import settings
 from dropviz.experiment import result_keys
 from dropviz.store import jobs as moves
-from dropviz.store import submission
+from dropviz.store import limits, submission
 from dropviz.store.database import Database
 from dropviz.store.reading import derived_state
 from dropviz.store.records import FINAL, LIVE, ExperimentState
@@ -90,10 +90,17 @@ class Sweeps:
         self.database = database
 
     def submit(self, sweep: Sweep, owner: str = "") -> str:
-        """Start a sweep and return its id. Its cells are queued so that a coarse picture of all is there first."""
+        """Start a sweep and return its id. Its cells are queued so that a coarse picture of all is there first.
+
+        Raises:
+            QueueFull: It may be more than may wait here, or comes too fast.
+        """
         sweep_id = secrets.token_hex(16)
         row = {"id": sweep_id, "definition": sweep.canonical(), "title": sweep.title(), "owner": owner}
+        more = self._jobs(sweep, range(len(sweep.cells())))
         with self.database.write() as connection:
+            limits.check_pace(connection, owner, self.database.now())
+            limits.check_queue(connection, owner, more)
             connection.execute(insert(sweeps).values(row | {"created_at": self.database.now()}))
         self._fill(sweep_id, sweep, owner, range(len(sweep.cells())))
         return sweep_id
@@ -156,12 +163,15 @@ class Sweeps:
 
         Raises:
             UnknownSweep: There is none of this id.
-            SpecError: This version of the program cannot run it.
+            SpecError: This version of the program cannot run it, or it is more than may wait here.
         """
         kept = self.get(sweep_id)
         found = {cell.position: cell.state for cell in self.states(sweep_id)}
         count = len(kept.sweep.cells())
         missing = [place for place in range(count) if place not in found or found[place] in states]
+        more = self._jobs(kept.sweep, missing)
+        with self.database.read() as connection:
+            limits.check_queue(connection, kept.owner, more)
         self._fill(sweep_id, kept.sweep, kept.owner, missing)
 
     def watch(self, sweep_id: str) -> None:
@@ -205,6 +215,11 @@ class Sweeps:
             {arm: [seed for seed, key in found.items() if key not in there] for arm, found in cell.items()}
             for cell in keys
         ]
+
+    def _jobs(self, sweep: Sweep, positions: Collection[int]) -> int:
+        """How many jobs these cells are at least, less what is done: one an arm, and one for each further block of seeds."""
+        missing = self.missing(sweep)
+        return sum(bool(seeds) for place in positions for seeds in missing[place].values())
 
     def _done(self, keys: set[str]) -> set[str]:
         found, ordered = set(), sorted(keys)

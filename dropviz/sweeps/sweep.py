@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import product
+from math import prod
 from typing import Any
 
 from pydantic import Field, model_validator
 
 from dropviz.budget import Budget, check_budget, check_data, seed_steps
-from dropviz.choices import Choices, SpecError
+from dropviz.choices import Choices, SpecError, shown
 from dropviz.experiment import ExperimentSpec, canonical_json
 from dropviz.sweeps.knobs import Value, knobs, read, shown_value, with_value
 
@@ -42,6 +43,7 @@ class Sweep(Choices):
         """Values as the cells have them: 0.5 for "0.5" and .50, each once."""
         if not isinstance(table, dict) or not {"base", "axes"} <= table.keys():
             return table
+        _check_size(table["axes"])
         base = (
             table["base"]
             if isinstance(table["base"], ExperimentSpec)
@@ -113,6 +115,35 @@ class Sweep(Choices):
         return found
 
 
+def _check_size(axes: Any) -> None:
+    """Refuse what has more cells than a sweep may have, before any is made."""
+    if not isinstance(axes, list | tuple):
+        raise SpecError(
+            f"axes = {shown(axes)} is not possible: give a list of one or two knobs with their values."
+        )
+    lengths = []
+    for axis in axes:
+        values = (
+            axis.values if isinstance(axis, Axis) else axis.get("values") if isinstance(axis, dict) else None
+        )
+        if not isinstance(values, list | tuple):
+            raise SpecError(f"{shown(axis)} is no knob to vary: give its key and a list of values.")
+        lengths.append(len(values))
+    check_cells(prod(lengths), Budget.from_environment())
+
+
+def check_cells(count: int, budget: Budget) -> None:
+    """Refuse more cells than this installation allows.
+
+    Raises:
+        SpecError: Names both.
+    """
+    if count > budget.cells:
+        raise SpecError(
+            f"This sweep has {count:,} cells, over this server's budget of {budget.cells:,}: take fewer values."
+        )
+
+
 def _read(base: ExperimentSpec, axis: Axis) -> Axis:
     """The axis with its values as specs have them; each is tried alone first, so that an error names it."""
     values: dict[str, Value] = {}
@@ -158,10 +189,7 @@ def check_sweep(sweep: Sweep, budget: Budget | None = None) -> None:
     """
     budget = budget or Budget.from_environment()
     cells = sweep.cells()
-    if len(cells) > budget.cells:
-        raise SpecError(
-            f"This sweep has {len(cells):,} cells, over this server's budget of {budget.cells:,}: take fewer values."
-        )
+    check_cells(len(cells), budget)
     for place, cell in zip(sweep.places(), cells, strict=True):
         try:
             check_data(cell)

@@ -11,6 +11,7 @@ from dropviz.choices import SpecError, shown
 from dropviz.sweeps.knobs import Value
 
 Scale = Literal["linear", "log"]
+LONGEST = 4000  # characters
 DIGITS = 3  # of the values of a range: 0.316, not 0.31622776601683794
 RANGE = re.compile(r"([^:\s]+):([^:\s]+):(\d{1,6})(?::(linear|log))?")
 
@@ -53,12 +54,14 @@ def read_values(text: str) -> list[Value]:
         SpecError: There is none, or they cannot be read.
     """
     text = text.strip()
+    if len(text) > LONGEST:
+        raise SpecError(f"These values take {len(text):,} characters: write at most {LONGEST:,}, or a range.")
     match = RANGE.fullmatch(text)
     if match:
         return _range(match)
     try:
         found = tomllib.loads(f"values = [{text}]")["values"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no TOML, or a number of thousands of digits
         found = [_one(part) for part in text.split(",") if part.strip()]
     if not found:
         raise SpecError(
@@ -103,5 +106,5 @@ def _range(match: re.Match[str]) -> list[Value]:
 def _one(text: str) -> Value:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return text.strip()

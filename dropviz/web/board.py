@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import streamlit as st
 
@@ -61,11 +61,18 @@ def board(
     found = component("dropviz_board", "live_board")(
         key="board", data=data, on_changed_change=_hear, on_asked_change=lambda: None
     )
-    asked: dict[str, Any] = found.asked or {}
-    known = asked.get("what") in get_args(What) and asked.get("arm") in spec.arms
-    if not (known and isinstance(asked.get("step"), int)):
+    return asked_of(found.asked, spec)
+
+
+def asked_of(sent: Any, spec: ExperimentSpec) -> Asked | None:
+    """What a browser sent, which may be anything, if it is something that can be asked of a run of this spec."""
+    if not isinstance(sent, dict):
         return None
-    return Asked(what=asked["what"], arm=asked["arm"], step=asked["step"])
+    what, arm, step = sent.get("what"), sent.get("arm"), sent.get("step")
+    known = what in get_args(What) and arm in spec.arms
+    if not known or isinstance(step, bool) or not (isinstance(step, int) and 0 <= step <= spec.train.steps):
+        return None
+    return Asked(what=cast(What, what), arm=cast(str, arm), step=step)
 
 
 def contents(spec: ExperimentSpec, page: Page, subject: Subject | None = None) -> dict[str, Any]:

@@ -70,7 +70,6 @@ def _ask(spec: ExperimentSpec) -> None:
     try:
         check_data(spec)
         check_budget(spec)
+        store().request_estimate(spec, owner=visitor())
     except SpecError as error:
         st.toast(plain(str(error)))
-        return
-    store().request_estimate(spec, owner=visitor())

@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from dropviz.web import login
 from dropviz.web.shown import PAGES
 
 ICON = Path(__file__).with_name("icon.png")
@@ -22,14 +23,20 @@ def main() -> None:
     pages = [_page(file) for file in sorted(PAGES.glob("[0-9]*.py"))]
     # Streamlit serves its default page at / only, so that one is a door to the Lab, and /lab is a link to keep.
     door = st.Page(lambda: st.switch_page(pages[0]), title="DropViz", default=True, visibility="hidden")
-    page = st.navigation([door, *pages], position="hidden" if st.context.is_embedded else "top")
+    closed = login.required() and login.current() is None
+    page = st.navigation([door, *pages], position="hidden" if closed or st.context.is_embedded else "top")
     st.session_state["arrived"] = st.session_state.get("page") != page.url_path
     st.session_state["page"] = page.url_path
     title = "DropViz" if page is door else f"{page.title} · DropViz"
     st.set_page_config(
         page_title=title, page_icon=str(ICON), layout="wide", initial_sidebar_state=SIDEBAR_WIDTH
     )
+    if closed:
+        login.door()
+        return
     page.run()
+    if login.required():
+        login.way_out()
 
 
 def _page(file: Path) -> StreamlitPage:

@@ -114,8 +114,9 @@ def _follow(experiment: Experiment, arm: str, step: int) -> None:
     st.caption(
         f"The whole spectrum at step {step:,} {'is being measured' if running else 'waits to be measured'}{cost} …"
     )
-    if experiment.owner == visitor():
-        st.button("Stop measuring", key=f"stop-refresh/{arm}", type="tertiary", on_click=_stop, args=(live,))
+    mine = [job for job in live if job.owner == visitor()]
+    if mine:
+        st.button("Stop measuring", key=f"stop-refresh/{arm}", type="tertiary", on_click=_stop, args=(mine,))
 
 
 def _ask(view_id: str, arm: str, step: int) -> None:

@@ -20,6 +20,8 @@ from starlette.routing import Route
 from dropviz import logs
 from dropviz.engine import start_engine_if_none
 from dropviz.web import exports, live, metrics, plotly_js
+from dropviz.web.guard import Guard
+from dropviz.web.login import AccountsOnly
 from dropviz.web.visitor import VisitorCookie
 
 logger = logging.getLogger(__name__)
@@ -39,8 +41,8 @@ def routes() -> list[Route]:
 
 
 def middleware() -> list[Middleware]:
-    """Gives every browser its anonymous id."""
-    return [Middleware(VisitorCookie)]
+    """Refuses what comes by another name or from elsewhere, or needs an account; gives every browser its anonymous id."""
+    return [Middleware(Guard), Middleware(AccountsOnly), Middleware(VisitorCookie)]
 
 
 async def _to_the_lab(request: Request) -> RedirectResponse:

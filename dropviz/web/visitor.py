@@ -10,13 +10,18 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dropviz.web import login
+
 COOKIE = "dropviz_visitor"
 YEAR = 31_536_000
 VISITOR = re.compile(r"[0-9a-f]{32}")
 
 
 class VisitorCookie:
-    """Sets the cookie with the page itself, so that it is there when the page opens its connection."""
+    """Sets the cookie with the page itself, so that it is there when the page opens its connection.
+
+    Over https ``Guard`` makes it a ``Secure`` one, like all others.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -25,7 +30,6 @@ class VisitorCookie:
         """Pass everything through; add the cookie to a page that is sent to a browser without one."""
         if scope["type"] != "http" or known_visitor(Headers(scope=scope).get("cookie", "")):
             return await self.app(scope, receive, send)
-        secure = "; Secure" if scope.get("scheme") == "https" else ""
 
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -34,7 +38,7 @@ class VisitorCookie:
                     value = (
                         f"{COOKIE}={secrets.token_hex(16)}; Path=/; Max-Age={YEAR}; HttpOnly; SameSite=Lax"
                     )
-                    headers.append("set-cookie", value + secure)
+                    headers.append("set-cookie", value)
             await send(message)
 
         await self.app(scope, receive, send_with_cookie)
@@ -47,7 +51,9 @@ def known_visitor(header: str) -> str | None:
 
 
 def visitor() -> str:
-    """The id of the browser that this session belongs to; of the session alone where cookies are refused."""
+    """The id of the account, else of the browser that this session belongs to; of the session alone where cookies are refused."""
+    if login.required():
+        return login.current() or st.session_state.setdefault("visitor", secrets.token_hex(16))
     found = st.context.cookies.get(COOKIE, "")
     if VISITOR.fullmatch(found):
         return found

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 ARGUMENTS += ["--disable-sync", "--no-first-run"]
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class Served:
@@ -39,7 +39,11 @@ class Served:
         command = [sys.executable, "-m", "dropviz", "serve", "--port", str(self.port)]
         self.log = (folder / "serve.log").open("wb")
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self.log, stderr=self.log)
-        self.wait_until(self.healthy, "the server answers")
+        try:
+            self.wait_until(self.healthy, "the server answers")
+        except BaseException:
+            self._end()
+            raise
         self.store = Store.open(folder / "dropviz.db")
 
     def healthy(self) -> bool:
@@ -77,6 +81,9 @@ class Served:
     def close(self) -> None:
         """End it as a person would, with Ctrl-C."""
         self.store.close()
+        self._end()
+
+    def _end(self) -> None:
         self.process.send_signal(signal.SIGINT)
         try:
             self.process.wait(20)

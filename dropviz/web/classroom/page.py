@@ -14,7 +14,7 @@ from dropviz.web.classroom import member as classroom
 from dropviz.web.classroom.member import Attended, open_class, pool_board, rules, unknown_class
 from dropviz.web.classroom.pooled import PooledReader, counted, view_of
 from dropviz.web.live import pool, store
-from dropviz.web.plain import plain
+from dropviz.web.plain import plain, plain_lines
 from dropviz.web.shown import PAGES
 from dropviz.web.visitor import visitor
 
@@ -81,7 +81,12 @@ def _looked_at(room: Attended) -> None:
 def _by_settings(found: PooledReader) -> None:
     """What students changed, and what dropout did there."""
     st.subheader("By settings")
-    st.table(found.comparison(), border="horizontal", hide_index=True, alt="Results by what students changed")
+    st.table(
+        plain_lines(found.comparison()),
+        border="horizontal",
+        hide_index=True,
+        alt="Results by what students changed",
+    )
 
 
 def _to_the_lab(room: Attended, label: str) -> None:

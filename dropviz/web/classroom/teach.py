@@ -73,10 +73,10 @@ def _create(spec: ExperimentSpec, choices: dict[str, Any], seconds: float | None
     try:
         definition = ClassDefinition.of(spec, **choices, expires_at=expires_at)
         check_budget(definition.start())
+        created = store().classes.create(definition, visitor())
     except SpecError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return
-    created = store().classes.create(definition, visitor())
     open_class(store().classes.code(created))
 
 

@@ -14,7 +14,7 @@ from dropviz import settings
 from dropviz.analysis.cost import Cost, Spent, cost
 from dropviz.analysis.curves import Band, Curve, band, joined, smoothed, thinned
 from dropviz.experiment import ExperimentSpec, SpecError
-from dropviz.store import Experiment, Job, Store, UnknownExperiment
+from dropviz.store import DeletedExperiment, Experiment, Job, Store, UnknownExperiment
 from dropviz.store.records import FINAL
 from dropviz.web import examples
 from dropviz.web.live import VIEW_ID, store
@@ -179,10 +179,13 @@ class Kept:
 
 def chosen_runs(view_ids: Sequence[str]) -> tuple[list[Run], list[str]]:
     """The runs of these ids, numbered in their order, and a sentence about each that cannot be shown."""
-    names = {line.id: line.shown_name for line in store().runs.lines(view_ids).values()}
+    lines = store().runs.lines(view_ids)
+    names = {line.id: line.shown_name for line in lines.values()}
     runs, problems = list[Run](), list[str]()
     for view_id in view_ids:
         try:
+            if view_id in lines and lines[view_id].deleted:
+                raise DeletedExperiment
             source = _kept(settings.store_url()).source(view_id)
         except (UnknownExperiment, SpecError) as error:
             problems.append(str(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,10 +43,10 @@ def pad(key: str, draw: Draw, start: Sequence[float], known: Measured | None) ->
         "given": lines,
         "drawn": list(start),
     }
-    found = component("dropviz_pad", "pad")(key=key, data=data, on_drawn_change=lambda: None).drawn or {}
-    if found.get("subject") != key:
+    found = component("dropviz_pad", "pad")(key=key, data=data, on_drawn_change=lambda: None).drawn
+    if not isinstance(found, dict) or found.get("subject") != key:
         return list(start) or [None] * len(draw.labels)
-    return _checked(draw, found.get("values"))
+    return drawn_of(found.get("values"), draw)
 
 
 def _positions(draw: Draw) -> list[float]:
@@ -58,12 +57,12 @@ def _positions(draw: Draw) -> list[float]:
     return [place / (len(draw.places) - 1) for place in range(len(draw.places))]
 
 
-def _checked(draw: Draw, values: Any) -> list[float | None]:
-    """What the browser sent, as far as it is a number of the chart."""
+def drawn_of(values: Any, draw: Draw) -> list[float | None]:
+    """What a browser sent, which may be anything, as far as it is a number of the chart."""
     if not isinstance(values, list) or len(values) != len(draw.labels):
         return [None] * len(draw.labels)
     low, high = draw.range
     return [
-        min(max(float(value), low), high) if isinstance(value, int | float) and math.isfinite(value) else None
+        float(min(max(value, low), high)) if isinstance(value, int | float) and value == value else None
         for value in values
     ]

@@ -114,10 +114,11 @@ def _start(lesson: Lesson, place: Place, file: str) -> None:
         spec = lesson.on_file(file) if file else lesson.spec
         check_data(spec)
         check_budget(spec)
+        view_id = store().submit(spec, owner=visitor(), origin="lesson")
     except SpecError as error:
         st.session_state[PROBLEM] = str(error)
         return
-    go(place, run=store().submit(spec, owner=visitor(), origin="lesson"))
+    go(place, run=view_id)
 
 
 def _amount(spec: ExperimentSpec) -> str:

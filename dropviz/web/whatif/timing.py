@@ -94,8 +94,7 @@ def _ask(sweep: Sweep) -> None:
     """Queue the measuring of what could be run."""
     try:
         check_sweep(sweep)
+        for place in representatives(sweep):
+            store().request_estimate(sweep.cells()[place], owner=visitor())
     except SpecError as error:
         st.toast(plain(str(error)))
-        return
-    for place in representatives(sweep):
-        store().request_estimate(sweep.cells()[place], owner=visitor())

@@ -1,0 +1,103 @@
+"""Accounts, where the server has them: Streamlit's own login by OpenID Connect, and the same for what is served beside its pages.
+
+With a section ``[auth]`` in ``.streamlit/secrets.toml`` nothing is shown to somebody who is not logged in, and an account is what
+the anonymous id of a browser is without it: the same in every browser. Streamlit signs its cookie; here it is only read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit.auth_util import get_cookie_with_chunks, get_origin_from_redirect_uri
+from streamlit.runtime.secrets import secrets_singleton
+from streamlit.web.server.server_util import AUTH_COOKIE_NAME, get_cookie_secret
+from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
+
+from dropviz.web.plain import plain
+
+DATA = ("/live/", "/arrays/", "/export/")  # what answers with somebody's numbers
+
+
+class AccountsOnly:
+    """Answers the data routes to accounts alone, where there are accounts."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what needs no account, or has one."""
+        needed = scope["type"] == "http" and scope["path"].startswith(DATA) and required()
+        if needed and account(cookie_parser(Headers(scope=scope).get("cookie", ""))) is None:
+            refusal = JSONResponse(
+                {"error": "Log in first: this server shows its runs to accounts alone."},
+                401,
+                {"Cache-Control": "no-store"},
+            )
+            return await refusal(scope, receive, send)
+        await self.app(scope, receive, send)
+
+
+def required() -> bool:
+    """Whether the secrets of this server have a section ``[auth]``."""
+    return bool(secrets_singleton.load_if_toml_exists() and secrets_singleton.get("auth"))
+
+
+def account(cookies: Mapping[str, str]) -> str | None:
+    """The owner that a request's cookies stand for, if Streamlit's login signed them for this server."""
+
+    def signed(name: str) -> bytes | None:
+        text = cookies.get(name)
+        return decode_signed_value(get_cookie_secret(), name, text.encode("latin-1")) if text else None
+
+    try:
+        found = json.loads(get_cookie_with_chunks(signed, AUTH_COOKIE_NAME) or b"null")
+    except ValueError:
+        return None
+    if not isinstance(found, dict) or found.get("origin") != get_origin_from_redirect_uri():
+        return None
+    return owner_of(found)
+
+
+def owner_of(user: Mapping[str, Any]) -> str | None:
+    """The owner's id of a logged-in account: of its issuer and subject, which never change, a hash.
+
+    Nobody can send it in place of a login: where there are accounts, the cookie of a browser counts for nothing.
+    """
+    if not user.get("is_logged_in") or not user.get("sub"):
+        return None
+    name = json.dumps([str(user.get("iss", "")), str(user["sub"])])
+    return hashlib.sha256(f"dropviz account {name}".encode()).hexdigest()[:32]
+
+
+def current() -> str | None:
+    """The owner's id of whoever looks at this page."""
+    return owner_of(st.user.to_dict())
+
+
+def door() -> None:
+    """What somebody sees who is not logged in."""
+    st.title("DropViz")
+    st.write("This server is for people with an account.")
+    st.button("Log in", type="primary", icon=":material/login:", on_click=st.login, key="log_in")
+
+
+def way_out() -> None:
+    """Who is logged in, and a button to log out, at the end of the sidebar."""
+    with st.sidebar:
+        name = str(st.user.get("email") or st.user.get("name") or "")
+        st.button(
+            "Log out",
+            type="tertiary",
+            icon=":material/logout:",
+            on_click=st.logout,
+            key="log_out",
+            help=None if not name else f"Logged in as {plain(name)}",
+        )

@@ -1,0 +1,93 @@
+"""Where a server has accounts, its data are for them alone, and nobody becomes one by what they send."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+from streamlit.runtime.secrets import secrets_singleton  # noqa: TID251
+from streamlit.web.server.server_util import AUTH_COOKIE_NAME  # noqa: TID251
+from streamlit.web.server.starlette.starlette_app_utils import create_signed_value  # noqa: TID251
+
+from dropviz.web import login
+
+SECRET = "a secret of this test, long enough to sign with"
+ORIGIN = "https://dropviz.example"
+USER = {
+    "is_logged_in": True,
+    "origin": ORIGIN,
+    "provider": "default",
+    "iss": "https://id.example",
+    "sub": "1234",
+}
+AUTH = {"redirect_uri": f"{ORIGIN}/oauth2callback", "cookie_secret": SECRET}
+
+
+@pytest.fixture
+def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets with a section [auth]."""
+    monkeypatch.setattr(secrets_singleton, "load_if_toml_exists", lambda: True)
+    monkeypatch.setattr(secrets_singleton, "_secrets", {"auth": AUTH})
+
+
+def signed(user: dict[str, object], secret: str = SECRET, name: str = AUTH_COOKIE_NAME) -> dict[str, str]:
+    return {AUTH_COOKIE_NAME: create_signed_value(secret, name, json.dumps(user)).decode()}
+
+
+def client() -> TestClient:
+    answer = Route("/{rest:path}", lambda request: PlainTextResponse("numbers"))
+    app = Starlette(routes=[answer])
+    return TestClient(login.AccountsOnly(app), base_url="http://localhost")
+
+
+@pytest.mark.usefixtures("accounts")
+@pytest.mark.parametrize("path", ["/live/x", "/arrays/x/slice/1", "/export/x/csv"])
+def test_the_data_routes_want_the_account_that_the_page_wants(path: str) -> None:
+    refused = client().get(path)
+    assert (refused.status_code, refused.json()["error"][:12]) == (401, "Log in first")
+    assert client().get(path, headers={"Cookie": _header(signed(USER))}).text == "numbers"
+    assert client().get("/plotly.min.js").text == "numbers"
+
+
+@pytest.mark.usefixtures("accounts")
+@pytest.mark.parametrize(
+    "cookies",
+    [
+        {},
+        {"dropviz_visitor": login.owner_of(USER) or ""},
+        {AUTH_COOKIE_NAME: json.dumps(USER)},
+        {AUTH_COOKIE_NAME: "a.b.c"},
+        signed(USER, secret="another secret, which somebody guessed"),
+        signed(USER, name="_streamlit_user_tokens"),
+        signed(USER | {"origin": "https://elsewhere.example"}),
+        signed(USER | {"is_logged_in": False}),
+        signed({"is_logged_in": True, "origin": ORIGIN}),
+    ],
+)
+def test_nothing_else_is_an_account(cookies: dict[str, str]) -> None:
+    assert login.account(cookies) is None
+    assert client().get("/live/x", headers={"Cookie": _header(cookies)}).status_code == 401
+
+
+@pytest.mark.usefixtures("accounts")
+def test_an_account_is_the_same_in_every_browser_and_tells_nobody_who_it_is() -> None:
+    first = login.account(signed(USER | {"email": "a@example.org"}))
+    assert first == login.account(signed(USER | {"name": "another"})) == login.owner_of(USER)
+    assert first is not None
+    assert len(first) == 32
+    assert first != login.owner_of(USER | {"iss": "https://other.example"})
+    assert first != login.owner_of(USER | {"sub": "12345"})
+
+
+def test_without_accounts_nothing_wants_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets_singleton, "load_if_toml_exists", lambda: False)
+    assert not login.required()
+    assert client().get("/live/x").text == "numbers"
+
+
+def _header(cookies: dict[str, str]) -> str:
+    return "; ".join(f"{name}={text}" for name, text in cookies.items())
