@@ -8,12 +8,14 @@ import platform
 import re
 from functools import cache
 from importlib import metadata
+from itertools import takewhile
 from pathlib import Path
 
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 NVIDIA_DRIVER = Path("/dev/nvidiactl")
 STORES = ("sqlite:///", "postgresql+psycopg://")
 SHORTEST_TOKEN = 16
+NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")  # a folder each
 
 
 @cache
@@ -329,9 +331,26 @@ def device() -> str:
         if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", text):
             raise ValueError(f"DROPVIZ_DEVICE = {text!r} is not a device: choose cpu, mps, cuda or cuda:N.")
         return text
-    if NVIDIA_DRIVER.exists() and "+cpu" not in version_of("torch"):
+    if NVIDIA_DRIVER.exists() and "+cpu" not in version_of("torch") and _visible_gpus() != []:
         return "cuda"
     return "mps" if (platform.system(), platform.machine()) == ("Darwin", "arm64") else "cpu"
+
+
+def gpus() -> list[str]:
+    """The NVIDIA GPUs that may be used, by CUDA's names for them: those of ``$CUDA_VISIBLE_DEVICES``, else all there are."""
+    visible = _visible_gpus()
+    if visible is not None:
+        return visible
+    return [str(number) for number, _ in enumerate(NVIDIA_GPUS.glob("*"))]
+
+
+def _visible_gpus() -> list[str] | None:
+    """What ``$CUDA_VISIBLE_DEVICES`` lists, as CUDA reads it: up to the first name that is no device; None if it is not set."""
+    text = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if text is None:
+        return None
+    names = (name.strip() for name in text.split(","))
+    return list(takewhile(lambda name: name and not name.startswith("-"), names))
 
 
 def device_class() -> str:

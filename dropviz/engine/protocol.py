@@ -17,7 +17,6 @@ class Placed:
 
     job_id: int
     attempt: int
-    pid: int | None
     sentinel: int | None
     exit_code: int | None
 
