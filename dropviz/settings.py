@@ -8,12 +8,16 @@ import platform
 import re
 from functools import cache
 from importlib import metadata
+from itertools import takewhile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 NVIDIA_DRIVER = Path("/dev/nvidiactl")
 STORES = ("sqlite:///", "postgresql+psycopg://")
 SHORTEST_TOKEN = 16
+NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")  # a folder each
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @cache
@@ -79,15 +83,69 @@ def engine() -> str:
     """Where jobs run: ``$DROPVIZ_ENGINE``.
 
     ``local``, the default, is an engine that the page's process, or a command, keeps for as long as it needs one. With ``none``
-    they start none: engines run elsewhere (``dropviz engine``).
+    they start none: engines run elsewhere (``dropviz engine``). With the URL of a Dask scheduler the engine has its cluster do
+    the work.
 
     Raises:
-        ValueError: ``DROPVIZ_ENGINE`` is no such thing.
+        ValueError: ``DROPVIZ_ENGINE`` is no such thing, or would send work unencrypted over a network.
     """
     text = os.environ.get("DROPVIZ_ENGINE", "").strip() or "local"
     if text not in ("local", "none"):
-        raise ValueError(f"DROPVIZ_ENGINE = {text!r} is no engine: choose local or none.")
+        _check_scheduler(text)
     return text
+
+
+def _check_scheduler(url: str) -> None:
+    """Whoever can talk to a scheduler can have its workers run code, so beyond this machine it takes certificates."""
+    named = f"DROPVIZ_ENGINE = {url!r}"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if (
+        not host
+        or not port
+        or parts.scheme not in ("tcp", "tls")
+        or url != f"{parts.scheme}://{parts.netloc}"
+    ):
+        raise ValueError(
+            f"{named} is no engine: write local, none, tls://HOST:PORT, or on this machine tcp://127.0.0.1:PORT."
+        )
+    address = parts.netloc.rpartition("@")[2]
+    if address != parts.netloc:
+        raise ValueError(
+            f"DROPVIZ_ENGINE names a user, but a Dask scheduler knows none: write {parts.scheme}://{address}."
+        )
+    if parts.scheme == "tcp" and host not in LOOPBACK:
+        raise ValueError(
+            f"{named} would go over a network unencrypted, and anybody there could run code on the workers: write"
+            f" tls://{address}, and name certificates in DROPVIZ_TLS_CA, DROPVIZ_TLS_CERT and DROPVIZ_TLS_KEY."
+        )
+
+
+def tls_files() -> dict[str, Path]:
+    """The files that an engine proves itself with: ``$DROPVIZ_TLS_CA``, ``_CERT`` and ``_KEY``, as ``ca``, ``cert``, ``key``.
+
+    Raises:
+        ValueError: One of them is not set, or cannot be read.
+    """
+    found = {}
+    for part in ("ca", "cert", "key"):
+        variable = f"DROPVIZ_TLS_{part.upper()}"
+        path = Path(os.path.expanduser(os.environ.get(variable, "").strip() or "."))
+        if path == Path():
+            raise ValueError(
+                f"{variable} is not set, and a tls:// engine needs it: name a file in PEM format."
+            )
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise ValueError(
+                f"{variable} = {str(path)!r} cannot be read ({error.strerror}): name a file in PEM format."
+            ) from None
+        found[part] = path.absolute()
+    return found
 
 
 def files_dir() -> Path | None:
@@ -329,9 +387,26 @@ def device() -> str:
         if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", text):
             raise ValueError(f"DROPVIZ_DEVICE = {text!r} is not a device: choose cpu, mps, cuda or cuda:N.")
         return text
-    if NVIDIA_DRIVER.exists() and "+cpu" not in version_of("torch"):
+    if NVIDIA_DRIVER.exists() and "+cpu" not in version_of("torch") and _visible_gpus() != []:
         return "cuda"
     return "mps" if (platform.system(), platform.machine()) == ("Darwin", "arm64") else "cpu"
+
+
+def gpus() -> list[str]:
+    """The NVIDIA GPUs that may be used, by CUDA's names for them: those of ``$CUDA_VISIBLE_DEVICES``, else all there are."""
+    visible = _visible_gpus()
+    if visible is not None:
+        return visible
+    return [str(number) for number, _ in enumerate(NVIDIA_GPUS.glob("*"))]
+
+
+def _visible_gpus() -> list[str] | None:
+    """What ``$CUDA_VISIBLE_DEVICES`` lists, as CUDA reads it: up to the first name that is no device; None if it is not set."""
+    text = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if text is None:
+        return None
+    names = (name.strip() for name in text.split(","))
+    return list(takewhile(lambda name: name and not name.startswith("-"), names))
 
 
 def device_class() -> str:

@@ -59,7 +59,7 @@ def writing(out: Path) -> Iterator[Store]:
         RuntimeError: The store failed in the middle of it, which is no fault of the input.
     """
     check_writable(out)
-    settings.slots(), settings.device()  # complain here, not in the engine's log
+    settings.slots(), settings.device(), settings.engine()  # complain here, not in the engine's log
     store = Store.open()
     try:
         yield store

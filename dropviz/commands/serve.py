@@ -33,7 +33,13 @@ def serve(host: str, port: int) -> int:
     """
     script = find_app()
     _check_port(host, port)
-    settings.slots(), settings.device(), settings.admin_token(), settings.metrics_are_served()
+    (
+        settings.slots(),
+        settings.device(),
+        settings.engine(),
+        settings.admin_token(),
+        settings.metrics_are_served(),
+    )
     Store.open().close()
     logs.configure("serve")
     stopping = threading.Event()

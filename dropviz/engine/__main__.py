@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from dropviz import logs, settings
 from dropviz.engine import lock
@@ -15,6 +16,9 @@ from dropviz.engine.dispatcher import Dispatcher
 from dropviz.engine.lifeline import exit_when_closed
 from dropviz.engine.local import LocalEngine
 from dropviz.store import Store
+
+if TYPE_CHECKING:
+    from dropviz.engine.cluster.engine import DaskEngine
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +41,7 @@ def main() -> int:
         logs.configure("engine")
         lock.acquire()
         store = Store.open()
-        engine = LocalEngine(settings.store_url())
+        engine = _engine(store)
         settings.device()
     except (ValueError, OSError) as error:
         logger.error("%s", error)
@@ -47,6 +51,20 @@ def main() -> int:
     engine.warm()
     Dispatcher(store, engine).run(stopping)
     return 0
+
+
+def _engine(store: Store) -> LocalEngine | DaskEngine:
+    chosen = settings.engine()
+    if chosen in ("local", "none"):  # none is for a page beside it
+        return LocalEngine(settings.store_url())
+    try:
+        from dropviz.engine.cluster.engine import DaskEngine
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"DROPVIZ_ENGINE = {chosen!r} needs {error.name}, which is not installed: pip install -c constraints.txt"
+            " -r requirements-cluster.txt."
+        ) from None
+    return DaskEngine(chosen, store)
 
 
 if __name__ == "__main__":

@@ -72,9 +72,9 @@ class Dispatcher:
         """One round: bury, obey, place; then wait until a child ends or a moment has passed."""
         placed = self.engine.list()
         for job in placed:
-            if job.exit_code is not None:
+            if job.ended:
                 self._bury(job)
-        alive = {(job.job_id, job.attempt): job for job in placed if job.exit_code is None}
+        alive = {(job.job_id, job.attempt): job for job in placed if not job.ended}
         self._obey(alive)
         self._place(self.engine.slots() - len(alive))
         self._housekeeping()
@@ -99,8 +99,9 @@ class Dispatcher:
     def _bury(self, job: Placed) -> None:
         self._condemned.pop((job.job_id, job.attempt), None)
         # A child that ended well has said so itself, and this changes nothing.
-        if self.store.finish(job.job_id, job.attempt, "crashed", error=_death(job.exit_code)):
-            logger.warning(_death(job.exit_code), extra=logs.of(job=job.job_id, attempt=job.attempt))
+        death = job.lost or _death(job.exit_code)
+        if self.store.finish(job.job_id, job.attempt, "crashed", error=death):
+            logger.warning(death, extra=logs.of(job=job.job_id, attempt=job.attempt))
 
     def _obey(self, alive: dict[tuple[int, int], Placed]) -> None:
         if not alive:
@@ -167,7 +168,7 @@ class Dispatcher:
         )
 
     def _close(self) -> None:
-        alive = [job for job in self.engine.list() if job.exit_code is None]
+        alive = [job for job in self.engine.list() if not job.ended]
         for job in alive:
             self.engine.stop(job.job_id, job.attempt)
         for job in alive:

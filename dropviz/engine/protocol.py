@@ -12,14 +12,20 @@ from dropviz.store import Claim
 class Placed:
     """A job that an engine runs, or has seen end.
 
-    ``sentinel`` becomes readable when the process ends; ``exit_code`` is None until then.
+    ``sentinel`` becomes readable when that happens. A job has ended when its process has, with an ``exit_code``, or when
+    nothing can be known of it any more: then ``lost`` says why.
     """
 
     job_id: int
     attempt: int
-    pid: int | None
     sentinel: int | None
     exit_code: int | None
+    lost: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it does not run any more, as far as the engine can know."""
+        return self.exit_code is not None or self.lost is not None
 
 
 class Engine(Protocol):

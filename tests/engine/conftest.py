@@ -79,7 +79,11 @@ class House:
 
     def finish(self, view_id: str) -> str:
         """Wait for the end; the state reached."""
-        wait_until(lambda: self.store.experiment(view_id).state in ("done", "failed", "stopped"), "the end")
+        wait_until(
+            lambda: self.store.experiment(view_id).state in ("done", "failed", "stopped"),
+            "the end",
+            3 * PATIENCE,
+        )
         return self.store.experiment(view_id).state
 
     def series(self, view_id: str) -> list[tuple[int, int, str, bytes]]:
