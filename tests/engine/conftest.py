@@ -72,8 +72,14 @@ class House:
 
     def running_pid(self, view_id: str, step: int = 1) -> int:
         """The process of an experiment's first job, once it is past a step."""
-        wait_until(lambda: self.job(view_id).state == "running" and self.job(view_id).step >= step, "running")
-        pid = self.job(view_id).pid
+        found: list[Job] = []
+
+        def runs() -> bool:
+            found[:] = [self.job(view_id)]
+            return found[0].state == "running" and found[0].step >= step and found[0].pid is not None
+
+        wait_until(runs, "running")
+        pid = found[0].pid
         assert pid is not None
         return pid
 

@@ -139,9 +139,12 @@ def test_a_killed_dispatcher_loses_nothing(
     here, there = served.store.submit(spec), house.store.submit(spec)
     child = house.running_pid(there, step=200)
     assert busy_site.engine is not None
+    os.kill(child, signal.SIGSTOP)  # or it would be done before the next engine is there
     busy_site.engine.kill()
     busy_site.engine.wait(10)
     busy_site.start_engine()
+    wait_for(lambda: house.job(there).attempt == 2, "taken up by the next engine")
+    os.kill(child, signal.SIGCONT)
     wait_for(lambda: not alive(child), "the former engine's child was fenced out")
     assert house.finish(there) == served.finish(here) == "done"
     assert house.job(there).attempt == 2
