@@ -19,7 +19,7 @@ from dropviz.engine.lifeline import death_signal
 from dropviz.store import Store
 
 LOOK_SECONDS = 0.2
-LONGEST_PAUSE = 30.0
+EARLY_SECONDS, LONGEST_PAUSE = 30.0, 10.0
 PATIENCE_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def serve(host: str, port: int) -> int:
     """
     script = find_app()
     _check_port(host, port)
-    settings.slots(), settings.device()
+    settings.slots(), settings.device(), settings.step_seconds()
     Store.open().close()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s serve: %(message)s", datefmt="%H:%M:%S")
     stopping = threading.Event()
@@ -42,8 +42,12 @@ def serve(host: str, port: int) -> int:
     keeper, page = EngineKeeper(log=sys.stderr.fileno()), _Page(script, host, port)
     try:
         while not stopping.is_set():
-            keeper.ensure()
-            page.ensure()
+            try:
+                keeper.ensure()
+                page.ensure()
+            except OSError as error:  # no memory, no process or no disk left may pass
+                logger.warning("%s; it is tried again", error)
+                stopping.wait(1.0)
             stopping.wait(LOOK_SECONDS)
     finally:
         page.close()
@@ -85,7 +89,7 @@ class _Page:
             return
         if self.process is not None:
             logger.warning("the page ended with exit code %s; starting it again", self.process.returncode)
-        self._pause = 0.5 if lived > LONGEST_PAUSE else min(LONGEST_PAUSE, max(0.5, 2 * self._pause))
+        self._pause = 0.5 if lived > EARLY_SECONDS else min(LONGEST_PAUSE, max(0.5, 2 * self._pause))
         # The thread that starts it must live as long as we do: this is the main thread.
         self.process = subprocess.Popen(
             self.command,

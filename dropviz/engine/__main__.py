@@ -36,7 +36,7 @@ def main() -> int:
         lock.acquire()
         store = Store.open()
         engine = LocalEngine(settings.store_url())
-        settings.device()
+        settings.device(), settings.step_seconds()
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -6,6 +6,7 @@ The module imports no torch; the functions do.
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import os
 import signal
@@ -17,11 +18,13 @@ from typing import TYPE_CHECKING
 from dropviz import settings
 from dropviz.engine import estimating, refreshing
 from dropviz.engine.checkpoints import Checkpoint, Checkpoints
+from dropviz.engine.insisting import insist
 from dropviz.engine.lifeline import die_with_parent, exit_when_closed
 from dropviz.engine.recorder import EXIT_SUPERSEDED, Ending, Recorder
 from dropviz.engine.series import Series
 from dropviz.experiment import ExperimentSpec, evaluation_steps, result_key, spread
 from dropviz.store import Claim, Store
+from dropviz.store.records import Orders
 from dropviz.store.weights import MOST_STEPS
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ CHECKPOINT_SECONDS = 2.0
 LONGEST_STRETCH_SECONDS = 0.5  # between two looks at what is wanted, however far the next evaluation is
 NICENESS = 5  # the page and the store come first
 SMOOTHING = 0.7  # weight of the past in the steps per second that are shown
+
+logger = logging.getLogger(__name__)
 
 
 def run_job(claim: Claim, url: str, device: str, threads: int) -> None:
@@ -43,16 +48,9 @@ def run_job(claim: Claim, url: str, device: str, threads: int) -> None:
         threads: Threads that torch may use.
     """
     _tie_to_engine()
-    store = Store.open(url, verify=False)
-    checkpoint = Checkpoints(store).read(claim) if claim.kind == "train" else None
-    if checkpoint and checkpoint.seq > store.last_seq(claim.job_id):
-        checkpoint = None  # of points that this store never had
-    seq, step = (checkpoint.seq, checkpoint.step) if checkpoint else (-1, 0)
-    wants = store.begin(claim.job_id, claim.attempt, seq=seq, step=step, pid=os.getpid(), device=device)
+    store, checkpoint, wants = insist(lambda: _begin(claim, url, device), _tell)
     if wants == "superseded":
         os._exit(EXIT_SUPERSEDED)
-    if checkpoint is None:
-        store.weights.remove(claim.job_id)  # of a job of the same number, in a store that is gone
     recorder = Recorder(store, claim, wants)
     try:
         ending = _run(claim, recorder, checkpoint, device, threads)
@@ -60,6 +58,23 @@ def run_job(claim: Claim, url: str, device: str, threads: int) -> None:
         ending = Ending(outcome="failed", error=sentence(error), traceback=tracebacks.format_exc())
     recorder.end(ending)
     store.close()
+
+
+def _begin(claim: Claim, url: str, device: str) -> tuple[Store, Checkpoint | None, Orders]:
+    """Open the store and start the attempt, at the last checkpoint where there is one."""
+    store = Store.open(url, verify=False)
+    checkpoint = Checkpoints(store).read(claim) if claim.kind == "train" else None
+    if checkpoint and checkpoint.seq > store.last_seq(claim.job_id):
+        checkpoint = None  # of points that this store never had
+    seq, step = (checkpoint.seq, checkpoint.step) if checkpoint else (-1, 0)
+    wants = store.begin(claim.job_id, claim.attempt, seq=seq, step=step, pid=os.getpid(), device=device)
+    if checkpoint is None and wants != "superseded":
+        store.weights.remove(claim.job_id)  # of a job of the same number, in a store that is gone
+    return store, checkpoint, wants
+
+
+def _tell(error: Exception) -> None:
+    logger.warning("a job waits to begin: %s", error)
 
 
 def _tie_to_engine() -> None:

@@ -82,10 +82,11 @@ def _compute_missing(connection: Connection, request: Request, arm: str, now: fl
     keys = request.keys[arm]
     found = _reusable(connection, list(keys.values()))
     missing = [seed for seed, key in keys.items() if key not in found]
+    queued_at = jobs.ticket(connection, now)
     for seeds in seed_blocks(missing, seeds_together(request.spec, arm)):
         row: dict[str, object] = {"spec": request.spec.canonical(), "arm": arm, "seeds": json.dumps(seeds)}
         row |= {"owner": request.owner, "state": "queued", "wants": "run"}
-        row |= {"total": request.spec.train.steps, "queued_at": now}
+        row |= {"total": request.spec.train.steps, "queued_at": queued_at}
         job_id = connection.execute(insert(job_table).values(row).returning(job_table.c.id)).scalar_one()
         rows = [
             {"key": keys[seed], "seed": seed, "job_id": job_id, "position": position}

@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from dropviz.engine import start_engine_if_none
+from dropviz.store import StoreError
 from dropviz.web import exports, live, plotly_js
 from dropviz.web.visitor import VisitorCookie
 
@@ -65,6 +66,9 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
 
 def on_script_error(error: Exception) -> bool:
     """Meet an error in a page calmly: the traceback goes to the log, never to the visitor."""
+    if isinstance(error, StoreError):  # said by the engine's log, once and not for each visitor
+        st.error(error.told, icon=":material/error:")
+        return True
     logger.error("a page failed", exc_info=error)
     st.error(
         "Something went wrong on this page. Reload it to go on; nothing that runs was touched."
