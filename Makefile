@@ -13,7 +13,7 @@ bin := .venv/bin
 pytest := OMP_NUM_THREADS=1 $(bin)/python -m pytest -rs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-slow lint types format bench audit fuzz carried replicated screenshots image clean
+.PHONY: help setup setup-dev run test test-slow faults lint types format bench audit fuzz carried replicated screenshots image clean
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +30,9 @@ setup-dev: ## The same with what the tests and linters need.
 test: setup-dev ## Run the tests; those that need Chromium or PostgreSQL where there is one.
 	@bash setup/programs
 	$(pytest) -n $(WORKERS) --dist loadfile $(ARGS)
+
+faults: setup-dev ## Do at least 200 random faults to mixed runs, and check what must hold all the same.
+	$(bin)/python -m tests.faults.random $(ARGS)
 
 test-slow: setup-dev ## Run the tests that take too long for every change.
 	$(pytest) -m slow $(ARGS)

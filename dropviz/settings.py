@@ -340,6 +340,22 @@ def _choice(variable: str, default: str, *others: str) -> str:
     return text
 
 
+def step_seconds() -> float:
+    """How long a job may go without a step before it fails: ``$DROPVIZ_STEP_MINUTES``, by default 30 minutes; 0 is for ever.
+
+    An evaluation of a large network on much data counts as no step, and may take minutes.
+
+    Raises:
+        ValueError: ``DROPVIZ_STEP_MINUTES`` is not a number from 0.
+    """
+    text = os.environ.get("DROPVIZ_STEP_MINUTES", "").strip() or "30"
+    if not re.fullmatch(r"\d+(\.\d+)?", text):
+        raise ValueError(
+            f"DROPVIZ_STEP_MINUTES = {text!r} is not possible: give minutes, or 0 to wait for ever."
+        )
+    return 60.0 * float(text) or float("inf")
+
+
 def cores() -> int:
     """The processor cores this process may use: its affinity, and a container's quota where there is one."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -19,7 +19,7 @@ from dropviz.engine.lifeline import death_signal
 from dropviz.store import Store
 
 LOOK_SECONDS = 0.2
-LONGEST_PAUSE = 30.0
+EARLY_SECONDS, LONGEST_PAUSE = 30.0, 10.0
 PATIENCE_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ def serve(host: str, port: int) -> int:
         settings.slots(),
         settings.device(),
         settings.engine(),
+        settings.step_seconds(),
         settings.admin_token(),
         settings.metrics_are_served(),
     )
@@ -48,8 +49,12 @@ def serve(host: str, port: int) -> int:
     keeper, page = EngineKeeper(log=sys.stderr.fileno()), _Page(script, host, port)
     try:
         while not stopping.is_set():
-            keeper.ensure()
-            page.ensure()
+            try:
+                keeper.ensure()
+                page.ensure()
+            except OSError as error:  # no memory, no process or no disk left may pass
+                logger.warning("%s; it is tried again", error)
+                stopping.wait(1.0)
             stopping.wait(LOOK_SECONDS)
     finally:
         page.close()
@@ -93,7 +98,7 @@ class _Page:
             logger.warning(
                 "the page ended; starting it again", extra=logs.of(exit_code=self.process.returncode)
             )
-        self._pause = 0.5 if lived > LONGEST_PAUSE else min(LONGEST_PAUSE, max(0.5, 2 * self._pause))
+        self._pause = 0.5 if lived > EARLY_SECONDS else min(LONGEST_PAUSE, max(0.5, 2 * self._pause))
         # The thread that starts it must live as long as we do: this is the main thread.
         self.process = subprocess.Popen(
             self.command,

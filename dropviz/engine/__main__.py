@@ -42,7 +42,7 @@ def main() -> int:
         lock.acquire()
         store = Store.open()
         engine = _engine(store)
-        settings.device()
+        settings.device(), settings.step_seconds()
     except (ValueError, OSError) as error:
         logger.error("%s", error)
         return 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,13 +40,14 @@ class Checkpoints:
         from safetensors.torch import save
 
         place = {"step": str(checkpoint.step), "seq": str(checkpoint.seq), "of": claim.identity}
-        content = save(checkpoint.state, metadata=place)
+        content = save(checkpoint.state, metadata=place | {"sum": _sum(checkpoint.state, place)})
         write_whole(self.path(claim.job_id), content, claim.attempt)
 
     def read(self, claim: Claim) -> Checkpoint | None:
         """A job's checkpoint, or None where there is none that can be used: then the job starts over.
 
-        One that another job of this number left, in a store that is gone, or that other code wrote, is not used.
+        One that another job of this number left, in a store that is gone, or that other code wrote, is not used; nor is one of
+        which a single bit has changed on the disk.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -54,6 +57,8 @@ class Checkpoints:
                 if place["of"] != claim.identity:
                     return None
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            if place.pop("sum") != _sum(state, place):
+                return None
             return Checkpoint(state=state, step=int(place["step"]), seq=int(place["seq"]))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             return None
@@ -72,3 +77,14 @@ class Checkpoints:
                 path.unlink(missing_ok=True)
         for job in self.store.failed_among(self.store.weights.jobs()):
             self.store.weights.remove(job)
+
+
+def _sum(state: Mapping[str, Tensor], place: Mapping[str, str]) -> str:
+    """A digest of every bit that a checkpoint holds; some 1 ms for 1 MB."""
+    import torch
+
+    digest = hashlib.blake2b(repr(sorted(place.items())).encode(), digest_size=16)
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

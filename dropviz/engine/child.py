@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING
 from dropviz import logs, settings
 from dropviz.engine import estimating, refreshing
 from dropviz.engine.checkpoints import Checkpoint, Checkpoints
+from dropviz.engine.insisting import insist
 from dropviz.engine.lifeline import die_with_parent, exit_when_closed
 from dropviz.engine.recorder import EXIT_SUPERSEDED, Ending, Recorder
 from dropviz.engine.series import Series
 from dropviz.experiment import ExperimentSpec, evaluation_steps, result_key, spread
 from dropviz.store import Claim, Store
 from dropviz.store.failures import reason
+from dropviz.store.records import Orders
 from dropviz.store.weights import MOST_STEPS
 
 if TYPE_CHECKING:
@@ -49,16 +51,9 @@ def run_job(claim: Claim, url: str, device: str, threads: int) -> None:
     _tie_to_engine()
     logs.configure("child", job=claim.job_id, attempt=claim.attempt)
     logs.capture_stderr()
-    store = Store.open(url, verify=False)
-    checkpoint = Checkpoints(store).read(claim) if claim.kind == "train" else None
-    if checkpoint and checkpoint.seq > store.last_seq(claim.job_id):
-        checkpoint = None  # of points that this store never had
-    seq, step = (checkpoint.seq, checkpoint.step) if checkpoint else (-1, 0)
-    wants = store.begin(claim.job_id, claim.attempt, seq=seq, step=step, pid=os.getpid(), device=device)
+    store, checkpoint, wants = insist(lambda: _begin(claim, url, device), _tell)
     if wants == "superseded":
         os._exit(EXIT_SUPERSEDED)
-    if checkpoint is None:
-        store.weights.remove(claim.job_id)  # of a job of the same number, in a store that is gone
     recorder = Recorder(store, claim, wants)
     try:
         ending = _run(claim, recorder, checkpoint, device, threads)
@@ -71,6 +66,23 @@ def run_job(claim: Claim, url: str, device: str, threads: int) -> None:
         extra=logs.of(outcome=ending.outcome, reason=ending.error and reason(ending.error)),
     )
     store.close()
+
+
+def _begin(claim: Claim, url: str, device: str) -> tuple[Store, Checkpoint | None, Orders]:
+    """Open the store and start the attempt, at the last checkpoint where there is one."""
+    store = Store.open(url, verify=False)
+    checkpoint = Checkpoints(store).read(claim) if claim.kind == "train" else None
+    if checkpoint and checkpoint.seq > store.last_seq(claim.job_id):
+        checkpoint = None  # of points that this store never had
+    seq, step = (checkpoint.seq, checkpoint.step) if checkpoint else (-1, 0)
+    wants = store.begin(claim.job_id, claim.attempt, seq=seq, step=step, pid=os.getpid(), device=device)
+    if checkpoint is None and wants != "superseded":
+        store.weights.remove(claim.job_id)  # of a job of the same number, in a store that is gone
+    return store, checkpoint, wants
+
+
+def _tell(error: Exception) -> None:
+    logger.warning("a job waits to begin: %s", error)
 
 
 def _tie_to_engine() -> None:

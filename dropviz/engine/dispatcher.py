@@ -17,14 +17,16 @@ from dropviz.engine.daily import DailyPrune
 from dropviz.engine.protocol import Engine, Placed
 from dropviz.engine.silence import Silence
 from dropviz.store import Store, StoreError, Worker
-from dropviz.store.records import LEASE_SECONDS
+from dropviz.store.records import LEASE_SECONDS, Outcome
 
 TURN_SECONDS = 0.05
 IDLE_SECONDS = 0.1
 GRACE_SECONDS = 0.5  # a child that is to stop ends itself; after this it is killed
 BEAT_SECONDS = 2.0
+UNUSABLE_SECONDS = 1.0  # until a store that could not be used is tried again
 SWEEP_SECONDS = 60.0
 UNWATCHED_SECONDS = 10.0
+FROZEN_SECONDS = 5.0  # between two rounds of housekeeping: this process, or the store, stood still, so silence says nothing
 STARTING_SECONDS = 60.0  # a child that has not reported yet may still be importing torch from a cold disk
 
 logger = logging.getLogger(__name__)
@@ -40,25 +42,32 @@ class Dispatcher:
         self.store, self.engine = store, engine
         self.worker_id = secrets.token_hex(8)
         self.started_at = store.now()
+        self._ended: dict[tuple[int, int], tuple[Outcome, str]] = {}  # not yet known to the store
         self._condemned: dict[tuple[int, int], float] = {}
+        self._listen_anew()
+        self._daily_prune = DailyPrune(store)
+        self._beaten_at = self._listened_at = self._swept_at = float("-inf")
+
+    def _listen_anew(self) -> None:
         self._children: Silence[tuple[int, int]] = Silence()
         self._engines: Silence[str] = Silence()
         self._watchers: Silence[str] = Silence()
-        self._daily_prune = DailyPrune(store)
-        self._beaten_at = self._swept_at = float("-inf")
 
     def run(self, stopping: threading.Event) -> None:
         """Serve until ``stopping`` is set; then the children end and their jobs are queued again."""
-        released: int | None = None
+        released, trouble = None, ""
         while not stopping.is_set():
             try:
                 if released is None:
                     released = self._take_up()
                     logger.info("took up the jobs of an engine that ended", extra=logs.of(jobs=released))
                 self.turn()
-            except StoreError as error:  # a full disk or a locked file may pass; the children go on meanwhile
-                logger.warning("%s", error)
-                stopping.wait(1.0)
+                trouble = ""
+            except (StoreError, OSError) as error:  # a full disk or a locked file may pass
+                if str(error) != trouble:  # said once, or the log would fill what is full
+                    trouble = str(error)
+                    logger.warning("%s", trouble)
+                stopping.wait(UNUSABLE_SECONDS)
         self._close()
 
     def _take_up(self) -> int:
@@ -73,7 +82,8 @@ class Dispatcher:
         placed = self.engine.list()
         for job in placed:
             if job.ended:
-                self._bury(job)
+                self._ended[job.job_id, job.attempt] = _death(job)
+        self._bury()
         alive = {(job.job_id, job.attempt): job for job in placed if not job.ended}
         self._obey(alive)
         self._place(self.engine.slots() - len(alive))
@@ -91,17 +101,17 @@ class Dispatcher:
             logger.info("job placed", extra=about)
             try:
                 self.engine.submit(claim)
-            except OSError as error:  # no memory or no process left: the job is tried again
-                self.store.finish(
-                    claim.job_id, claim.attempt, "crashed", error=f"No process could start ({error})"
-                )
+            except (OSError, EOFError) as error:  # no memory or no process left: the job is tried again
+                self._ended[claim.job_id, claim.attempt] = "crashed", f"No process could start ({error})"
 
-    def _bury(self, job: Placed) -> None:
-        self._condemned.pop((job.job_id, job.attempt), None)
-        # A child that ended well has said so itself, and this changes nothing.
-        death = job.lost or _death(job.exit_code)
-        if self.store.finish(job.job_id, job.attempt, "crashed", error=death):
-            logger.warning(death, extra=logs.of(job=job.job_id, attempt=job.attempt))
+    def _bury(self) -> None:
+        """Tell the store what ended. What it cannot take now it is told in a later round."""
+        for key, (outcome, error) in tuple(self._ended.items()):
+            # A child that ended well has said so itself, and this changes nothing.
+            if self.store.finish(*key, outcome, error=error):
+                logger.warning(error, extra=logs.of(job=key[0], attempt=key[1]))
+            self._condemned.pop(key, None)
+            del self._ended[key]
 
     def _obey(self, alive: dict[tuple[int, int], Placed]) -> None:
         if not alive:
@@ -119,8 +129,11 @@ class Dispatcher:
         if now - self._beaten_at > BEAT_SECONDS:
             self._beaten_at = now
             self.store.beat(self._worker())
+            if now - self._listened_at > FROZEN_SECONDS:
+                self._listen_anew()
             self._expire(now)
             self._stop_unwatched(now)
+            self._listened_at = now
         if now - self._swept_at > SWEEP_SECONDS:
             self._swept_at = now
             Checkpoints(self.store).sweep()
@@ -171,14 +184,17 @@ class Dispatcher:
         alive = [job for job in self.engine.list() if not job.ended]
         for job in alive:
             self.engine.stop(job.job_id, job.attempt)
-        for job in alive:
-            self.store.finish(job.job_id, job.attempt, "released")
+        self._ended |= {(job.job_id, job.attempt): ("released", "The engine ended") for job in alive}
         sentinels = [job.sentinel for job in alive if job.sentinel is not None]
         deadline = time.monotonic() + 2.0
         while sentinels and time.monotonic() < deadline:
             for ended in wait(sentinels, 0.1):
                 sentinels.remove(ended)  # type: ignore[arg-type]
-        self.store.leave(self.worker_id)
+        try:
+            self._bury()
+            self.store.leave(self.worker_id)
+        except StoreError as error:  # the next engine takes up what this one could not give back
+            logger.warning("%s", error)
 
 
 def _ended_here(worker: Worker) -> bool:
@@ -196,7 +212,14 @@ def _ended_here(worker: Worker) -> bool:
     return False
 
 
-def _death(exit_code: int | None) -> str:
-    if exit_code is not None and exit_code < 0:
-        return f"The training process was killed by signal {-exit_code} ({signal.Signals(-exit_code).name})"
-    return f"The training process ended with exit code {exit_code}"
+def _death(job: Placed) -> tuple[Outcome, str]:
+    """How an attempt ended whose process has: one that was told to terminate, with all others, is no failure of the job."""
+    exit_code = job.exit_code
+    if exit_code is None:
+        return "crashed", job.lost or "Nothing is known of the training process any more"
+    if exit_code == -signal.SIGTERM:
+        return "released", "The training process was told to end"
+    if exit_code < 0:
+        name = signal.Signals(-exit_code).name
+        return "crashed", f"The training process was killed by signal {-exit_code} ({name})"
+    return "crashed", f"The training process ended with exit code {exit_code}"

@@ -15,7 +15,8 @@ from dropviz.engine import lock
 
 SUPERVISED = "DROPVIZ_SUPERVISED"  # set by ``dropviz serve``, which keeps the engine itself
 LOOK_SECONDS = 1.0
-LONGEST_PAUSE = 30.0
+EARLY_SECONDS = 30.0  # of life, before which its end is a failure to start
+LONGEST_PAUSE = 10.0
 LOG_BYTES = 2**20
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class EngineKeeper:
         lived = time.monotonic() - self._started_at
         if lived < self._pause:
             return
-        early = self.process is not None and lived < LONGEST_PAUSE
+        early = self.process is not None and lived < EARLY_SECONDS
         self.deaths = self.deaths + 1 if early else 0
         self._pause = min(LONGEST_PAUSE, max(0.5, 2 * self._pause)) if early else 0.5
         self._start()

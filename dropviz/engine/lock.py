@@ -56,7 +56,7 @@ def acquire() -> int:
 def engine_runs() -> bool:
     """Whether some process of this machine serves this store."""
     try:
-        descriptor = os.open(_path(), os.O_RDWR)
+        descriptor = os.open(_path(), os.O_RDONLY)
     except FileNotFoundError:
         return False
     kind = fcntl.LOCK_SH if _takes_one() else fcntl.LOCK_EX

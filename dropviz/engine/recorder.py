@@ -1,20 +1,28 @@
-"""The thread that writes for a child: points, heartbeats, weights, checkpoints, the end. Training never waits for the store.
+"""The thread that writes for a child: points, heartbeats, weights, checkpoints, the end.
 
-Everything goes through one queue, so a checkpoint is published only after the points and weights that came before it.
+Training never waits for a store that works. While it cannot be written, because a disk is full for example, training stands
+still, and goes on when that is over. Everything goes through one queue, so a checkpoint is published only after the points and
+weights that came before it. The thread also watches the other one: training that stops moving is said to be stalled, and fails.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+import traceback as tracebacks
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
+from dropviz import settings
 from dropviz.engine.checkpoints import Checkpoint, Checkpoints
+from dropviz.engine.insisting import T, insist
 from dropviz.store import Claim, Point, SnapshotRow, Store, StoreError
 from dropviz.store.records import Orders, Outcome
 
@@ -22,8 +30,11 @@ FLUSH_SECONDS = 0.15
 ORDERS_SECONDS = 0.04  # how often it asks whether the job is to stop: a small read of a file,
 SHARED_ORDERS_SECONDS = 0.2  # or of a server that children of many machines ask
 HEARTBEAT_SECONDS = 1.0
-EXIT_SUPERSEDED = 3
-EXIT_NO_STORE = 4
+IDLE_SECONDS = 120.0  # without progress, after which the page says so
+FROZEN_SECONDS = (
+    5.0  # between two looks of this thread: the whole process stood still, which is no fault of training
+)
+EXIT_SUPERSEDED, EXIT_BROKEN = 3, 4
 
 logger = logging.getLogger(__name__)
 
@@ -71,19 +82,24 @@ class Recorder:
         self._pause = ORDERS_SECONDS if store.database.one_engine else SHARED_ORDERS_SECONDS
         self._items: list[Item] = []
         self._changed = threading.Condition()
-        self._beaten_at = time.monotonic()
+        self._blocked = False  # nothing can be written at the moment
+        self._beaten_at = self._moved_at = self._looked_at = time.monotonic()
         self._flushed_at = float("-inf")
+        self._patience = settings.step_seconds()
+        self._training = threading.get_ident()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
     def put(self, item: Item) -> None:
-        """Hand over records, weights, a checkpoint, or the end; returns at once."""
+        """Hand over records, weights, a checkpoint, or the end; returns at once, unless nothing can be written."""
         with self._changed:
+            self._changed.wait_for(lambda: not self._blocked)
+            self._moved_at = time.monotonic()
             self._items.append(item)
             if (
                 self._is_due()
             ):  # else it looks by itself soon: waking it for each point would cost training more
-                self._changed.notify()
+                self._changed.notify_all()
 
     def end(self, ending: Ending) -> None:
         """Hand over the end and wait until all is written."""
@@ -94,12 +110,9 @@ class Recorder:
         try:
             while not self._turn():
                 pass
-        except (
-            StoreError,
-            OSError,
-        ):  # nothing can be recorded any more, not even why: the engine tries again
-            logger.exception("nothing can be recorded any more")
-            os._exit(EXIT_NO_STORE)
+        except Exception:  # without this thread the other one would train for nobody
+            logger.exception("the job cannot be recorded")
+            os._exit(EXIT_BROKEN)
 
     def _turn(self) -> bool:
         with self._changed:
@@ -111,6 +124,7 @@ class Recorder:
         if self._write(items):
             return True
         self._obey()
+        self._watch(time.monotonic())
         return False
 
     def _is_due(self) -> bool:
@@ -129,25 +143,54 @@ class Recorder:
             elif isinstance(item, Kept):
                 kept.append(item)
             else:
-                self._append(waiting, durable=True)
+                self._insist(partial(self._append, waiting, durable=True))
                 self._leave_if_superseded()
                 self._keep(kept)
                 waiting, kept = [], []
                 if isinstance(item, Ending):
                     return self._finish(item)
-                self.checkpoints.write(self.claim, item)
+                self._insist(partial(self.checkpoints.write, self.claim, item))
         if waiting or time.monotonic() - self._beaten_at > HEARTBEAT_SECONDS:
-            self._append(waiting)
+            self._insist(partial(self._append, waiting))
         else:
-            self.wants = self.store.orders(self.job_id, self.attempt)
+            self._insist(self._ask)
         self._leave_if_superseded()
         self._keep(kept)
         return False
 
+    def _insist(self, write: Callable[[], T]) -> T:
+        """Write, as soon as that is possible. Any write can be repeated: what is there is skipped or replaced whole."""
+        result = insist(write, self._wait)
+        if self._blocked:
+            logger.warning("job %d, attempt %d goes on", self.job_id, self.attempt)
+            self._block(False)
+        return result
+
+    def _wait(self, error: Exception) -> None:
+        """Hold training, keep the lease if so much is possible, and leave when the job is not wanted any more."""
+        if not self._blocked:
+            logger.warning("job %d, attempt %d waits: %s", self.job_id, self.attempt, error)
+            self._block(True)
+        try:
+            self._append(())
+        except (StoreError, OSError):
+            with suppress(StoreError):
+                self._ask()
+        if self.wants in ("stop", "superseded"):
+            os._exit(EXIT_SUPERSEDED)  # the engine says so in the store when that is possible
+
+    def _block(self, blocked: bool) -> None:
+        with self._changed:
+            self._blocked, self._moved_at = blocked, time.monotonic()
+            self._changed.notify_all()
+
+    def _ask(self) -> None:
+        self.wants = self.store.orders(self.job_id, self.attempt)
+
     def _keep(self, kept: Sequence[Kept]) -> None:
+        weights, of = self.store.weights, self.claim.identity
         for one in kept:
-            weights, of = self.store.weights, self.claim.identity
-            weights.keep(self.job_id, one.step, one.parameters, of, self.attempt)
+            self._insist(partial(weights.keep, self.job_id, one.step, one.parameters, of, self.attempt))
 
     def _append(self, waiting: Sequence[Progress], *, durable: bool = False) -> None:
         last = waiting[-1] if waiting else None
@@ -156,18 +199,23 @@ class Recorder:
             self.attempt,
             [record for item in waiting for record in item.records],
             step=last.step if last else None,
-            steps_per_second=last.steps_per_second if last else None,
+            steps_per_second=last.steps_per_second if last else self._idle_rate(),
             seconds=_summed([item.seconds for item in waiting]),
             durable=durable,
         )
         self._beaten_at = time.monotonic()
 
+    def _idle_rate(self) -> float | None:
+        """No steps a second, where training waits or has stood still for long; else None, for the last that was measured."""
+        still = time.monotonic() - self._moved_at > min(IDLE_SECONDS, self._patience / 2)
+        return 0.0 if (still or self._blocked) and self.claim.kind == "train" else None
+
     def _finish(self, ending: Ending) -> bool:
-        finished = self.store.finish(
-            self.job_id, self.attempt, ending.outcome, error=ending.error, traceback=ending.traceback
-        )
-        if finished and ending.outcome in ("done", "failed"):  # else it is the successor's
-            self.checkpoints.remove(self.job_id)
+        told = {"error": ending.error, "traceback": ending.traceback}
+        finish = partial(self.store.finish, self.job_id, self.attempt, ending.outcome, **told)
+        if self._insist(finish) and ending.outcome in ("done", "failed"):  # else it is the successor's
+            with suppress(OSError):  # the engine sweeps what is left
+                self.checkpoints.remove(self.job_id)
         return True
 
     def _obey(self) -> None:
@@ -175,6 +223,19 @@ class Recorder:
         if self.wants == "stop":
             self._finish(Ending(outcome="stopped"))
             os._exit(0)
+
+    def _watch(self, now: float) -> None:
+        """Fail a job whose training has made no step for long, and say where it hangs."""
+        frozen, self._looked_at = now - self._looked_at > FROZEN_SECONDS, now
+        if frozen:
+            self._moved_at = now
+        if now - self._moved_at < self._patience:
+            return
+        stack = "".join(tracebacks.format_stack(sys._current_frames()[self._training]))
+        minutes = f"{self._patience / 60:g} minutes"
+        error = f"The training process made no step for {minutes} (DROPVIZ_STEP_MINUTES), so it was ended."
+        self._finish(Ending(outcome="failed", error=error, traceback=stack))
+        os._exit(0)
 
     def _leave_if_superseded(self) -> None:
         if self.wants == "superseded":

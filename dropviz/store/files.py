@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -17,12 +18,17 @@ def write_whole(path: Path, content: bytes, writer: object, *, durable: bool = T
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{writer}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:  # half a file is of no use, and a full disk needs its space
+        with suppress(OSError):
+            temporary.unlink()
+        raise
     if durable:
         _sync_folder(path.parent)
 

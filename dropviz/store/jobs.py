@@ -82,7 +82,7 @@ def _move_waiting(connection: Connection, job: Row, wants: str, now: float) -> N
     if wants == "stop":
         finish(connection, job.id, "stopped", now)
     elif wants == "run" and job.state == "paused":
-        change(connection, job.id, state="queued", queued_at=now)
+        change(connection, job.id, state="queued", queued_at=ticket(connection, now))
     elif wants == "pause" and job.state == "queued" and not job.advance_once:
         change(connection, job.id, state="paused")
 
@@ -90,7 +90,8 @@ def _move_waiting(connection: Connection, job: Row, wants: str, now: float) -> N
 def _step(connection: Connection, job_ids: Sequence[int], now: float) -> None:
     for job in _live_jobs(connection, job_ids):
         if job.state == "paused":
-            change(connection, job.id, state="queued", queued_at=now, advance_once=True)
+            queued_at = ticket(connection, now)
+            change(connection, job.id, state="queued", queued_at=queued_at, advance_once=True)
 
 
 def finish(connection: Connection, job_id: int, state: str, now: float, **values: Any) -> None:
@@ -105,6 +106,12 @@ def change(connection: Connection, job_id: int, **values: Any) -> None:
     """Set columns of a job and advance its revision."""
     values["revision"] = jobs.c.revision + 1
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+
+
+def ticket(connection: Connection, now: float) -> float:
+    """The place at the end of the queue, as a time: after all that wait, even if the clock was set back meanwhile."""
+    latest = connection.execute(select(func.max(jobs.c.queued_at)).where(jobs.c.state == "queued")).scalar()
+    return now if latest is None else max(now, latest)
 
 
 def touch_queue(connection: Connection) -> None:
@@ -125,11 +132,10 @@ def charge(connection: Connection, owner: str, slot_seconds: float, now: float) 
 
 
 def decayed_usage(connection: Connection, now: float) -> dict[str, float]:
-    """Owner → slot-seconds used lately, halved every ten minutes."""
+    """Owner → slot-seconds used lately, halved every ten minutes; forgotten by a clock that was set back."""
     rows = connection.execute(select(usage)).all()
     return {
-        row.owner: row.slot_seconds * 0.5 ** (max(0.0, now - row.updated_at) / USAGE_HALF_LIFE)
-        for row in rows
+        row.owner: row.slot_seconds * 0.5 ** (abs(now - row.updated_at) / USAGE_HALF_LIFE) for row in rows
     }
 
 

@@ -16,6 +16,7 @@ from dropviz.store.records import Claim, Lease, Orders, Outcome, Worker
 from dropviz.store.schema import jobs, workers
 
 MOST_RETRIES = 2
+UNMEASURED_SECONDS = 60.0  # of an attempt, to start and to end
 
 
 def claim(connection: Connection, worker_id: str, now: float) -> Claim | None:
@@ -84,7 +85,7 @@ def finish(
     job = _running(connection, job_id, attempt)
     if job is None:
         return False
-    moves.charge(connection, job.owner, max(0.0, now - job.claimed_at), now)
+    moves.charge(connection, job.owner, _held(job, now), now)
     if outcome == "crashed" and job.wants != "stop" and job.retries >= MOST_RETRIES:
         outcome, error = (
             "failed",
@@ -103,6 +104,12 @@ def finish(
     return True
 
 
+def _held(job: Row, now: float) -> float:
+    """Slot-seconds of an attempt: hardly more than what the job measured by its own clock, for the machine's may have jumped."""
+    measured = job.training_seconds + job.evaluation_seconds + job.statistics_seconds
+    return min(max(0.0, now - job.claimed_at), measured + UNMEASURED_SECONDS)
+
+
 def _wait_or_stop(connection: Connection, job: Row, outcome: Outcome, now: float) -> None:
     if job.wants == "stop":
         moves.finish(connection, job.id, "stopped", now)
@@ -111,7 +118,9 @@ def _wait_or_stop(connection: Connection, job: Row, outcome: Outcome, now: float
     stepping = interrupted and job.advance_once and job.wants == "pause"
     values = {"state": "queued" if job.wants == "run" or stepping else "paused", "advance_once": stepping}
     if not interrupted:
-        values["queued_at"] = now  # an interrupted job keeps its place; one that was paused joins the end
+        values["queued_at"] = moves.ticket(
+            connection, now
+        )  # an interrupted job keeps its place; one that was paused joins the end
     moves.change(connection, job.id, pid=None, steps_per_second=None, **values)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, select
 from dropviz.duration import Costs, cost_key, refresh_seconds
 from dropviz.experiment import ExperimentSpec, refresh_steps
 from dropviz.store import limits, points
-from dropviz.store.jobs import change, finish, touch_queue
+from dropviz.store.jobs import change, finish, ticket, touch_queue
 from dropviz.store.reading import jobs_where
 from dropviz.store.records import FINAL, LIVE, Estimate, Job, UnknownExperiment, identity
 from dropviz.store.schema import experiment_results, experiments, jobs, results
@@ -137,7 +137,8 @@ def stop(connection: Connection, job_id: int, now: float) -> None:
 
 
 def _queue(connection: Connection, row: dict[str, Any], now: float) -> None:
-    connection.execute(insert(jobs).values(row | {"state": "queued", "wants": "run", "queued_at": now}))
+    waits = {"state": "queued", "wants": "run", "queued_at": ticket(connection, now)}
+    connection.execute(insert(jobs).values(row | waits))
     touch_queue(connection)
 
 

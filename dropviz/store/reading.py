@@ -114,6 +114,11 @@ class HasState(Protocol):
         """When it was last heard of."""
         ...
 
+    @property
+    def steps_per_second(self) -> float | None:
+        """How fast it is; 0 where it stands still."""
+        ...
+
 
 class Attached(NamedTuple):
     """That much of a job, or of several in the same state."""
@@ -121,6 +126,7 @@ class Attached(NamedTuple):
     state: str
     wants: str
     heartbeat_at: float | None
+    steps_per_second: float | None
 
 
 def derived_state(wants: str, attached: Sequence[HasState], now: float) -> ExperimentState:
@@ -136,15 +142,17 @@ def derived_state(wants: str, attached: Sequence[HasState], now: float) -> Exper
         return "stopped"
     running = [job for job in attached if job.state == "running" and (wants == "run" or job.wants == wants)]
     if running:
-        return "stalled" if any(_silent(job, now) for job in running) else "running"
+        still = any(_silent(job.heartbeat_at, now) or job.steps_per_second == 0 for job in running)
+        return "stalled" if still else "running"
     if wants == "pause":
         stepping = any(job.state == "queued" and job.wants == "pause" for job in attached)
         return "queued" if stepping else "paused"
     return "running" if "running" in states else "queued"
 
 
-def _silent(job: HasState, now: float) -> bool:
-    return now - (job.heartbeat_at or now) > LEASE_SECONDS
+def _silent(heartbeat_at: float | None, now: float) -> bool:
+    """Whether it was last heard of long ago, or, by a clock that was set back, in a time that is to come."""
+    return heartbeat_at is not None and abs(now - heartbeat_at) > LEASE_SECONDS
 
 
 def revision(connection: Connection, view_id: str, now: float) -> int:
@@ -156,8 +164,7 @@ def revision(connection: Connection, view_id: str, now: float) -> int:
     row = connection.execute(_REVISION, {"view_id": view_id}).first()
     if row is None:
         raise UnknownExperiment(view_id)
-    silent = row.heartbeat_at is not None and now - row.heartbeat_at > LEASE_SECONDS
-    return 2 * (row.own + row.of_jobs + row.of_queue) + int(silent)
+    return 2 * (row.own + row.of_jobs + row.of_queue) + int(_silent(row.heartbeat_at, now))
 
 
 def summaries(connection: Connection, owner: str | None, limit: int, now: float) -> list[ExperimentSummary]:

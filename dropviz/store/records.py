@@ -28,7 +28,18 @@ LEASE_SECONDS = 10.0
 
 
 class StoreError(ValueError):
-    """The store cannot be used; the message says what is wrong with it and what to do."""
+    """The store cannot be used; the message says what is wrong with it and what to do.
+
+    Args:
+        message: For whoever runs the server.
+        told: For visitors, who can do nothing about it and need not know where files are.
+    """
+
+    def __init__(self, message: str, told: str = "") -> None:
+        super().__init__(message)
+        self.told = told or (
+            "The server cannot use its store at the moment; its log has the reason. What is stored stays as it is."
+        )
 
 
 class UnknownExperiment(ValueError):

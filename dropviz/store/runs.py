@@ -181,15 +181,21 @@ def _line(row: Row[Any], state: ExperimentState) -> Listed:
 def _states(connection: Connection, condition: ColumnElement[bool]) -> dict[str, list[Attached]]:
     """Experiment → the states that its jobs are in; of equal ones one stands for all, the one that was silent longest."""
     query = (
-        select(experiment_jobs.c.experiment_id, jobs.c.state, jobs.c.wants, func.min(jobs.c.heartbeat_at))
+        select(
+            experiment_jobs.c.experiment_id,
+            jobs.c.state,
+            jobs.c.wants,
+            func.min(jobs.c.heartbeat_at),
+            func.min(jobs.c.steps_per_second),
+        )
         .join(jobs, jobs.c.id == experiment_jobs.c.job_id)
         .join(experiments, experiments.c.id == experiment_jobs.c.experiment_id)
         .where(condition)
         .group_by(experiment_jobs.c.experiment_id, jobs.c.state, jobs.c.wants)
     )
     found: dict[str, list[Attached]] = {}
-    for view_id, state, wants, heartbeat_at in connection.execute(query):
-        found.setdefault(view_id, []).append(Attached(state, wants, heartbeat_at))
+    for view_id, *attached in connection.execute(query):
+        found.setdefault(view_id, []).append(Attached(*attached))
     return found
 
 

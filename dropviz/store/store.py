@@ -74,6 +74,10 @@ class Store:
         """Seconds since 1970 by the clock that the store's times are of: another machine's, where several share it."""
         return self.database.now()
 
+    def trouble(self) -> str:
+        """Why nothing can be recorded at the moment, in a sentence for visitors; empty where nothing is known to be wrong."""
+        return self.database.trouble()
+
     # For those who ask and watch
 
     def submit(

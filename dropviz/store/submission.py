@@ -99,10 +99,11 @@ def _compute(
 ) -> None:
     """Queue a job a block."""
     keys = request.keys[arm]
+    queued_at = jobs.ticket(connection, now)
     for seeds in blocks:
         row: dict[str, object] = {"spec": request.spec.canonical(), "arm": arm, "seeds": json.dumps(seeds)}
         row |= {"owner": request.owner, "state": "queued", "wants": "run"}
-        row |= {"total": request.spec.train.steps, "queued_at": now}
+        row |= {"total": request.spec.train.steps, "queued_at": queued_at}
         job_id = connection.execute(insert(job_table).values(row).returning(job_table.c.id)).scalar_one()
         rows = [
             {"key": keys[seed], "seed": seed, "job_id": job_id, "position": position}

@@ -314,7 +314,8 @@ def _joined(sweep_id: str, *columns: Any) -> Select[Any]:
 
 
 def _states(connection: Connection, sweep_id: str, now: float) -> Iterator[CellState]:
-    columns = [jobs.c[name] for name in ("arm", "state", "wants", "step", "total", "heartbeat_at", "error")]
+    columns = [jobs.c[name] for name in ("arm", "state", "wants", "step", "total", "error")]
+    columns += [jobs.c.heartbeat_at, jobs.c.steps_per_second]
     query = _joined(
         sweep_id,
         sweep_cells.c.position,

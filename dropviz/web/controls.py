@@ -9,7 +9,7 @@ import streamlit as st
 
 from dropviz.budget import check_budget, check_data
 from dropviz.experiment import ExperimentSpec, SpecError
-from dropviz.store import Experiment, UnknownExperiment
+from dropviz.store import Experiment, StoreError, UnknownExperiment
 from dropviz.store.records import Action
 from dropviz.web.live import store
 from dropviz.web.plain import plain
@@ -94,6 +94,8 @@ def _request(view_id: str, action: Action) -> None:
             store().request(view_id, action)
     except UnknownExperiment:
         return
+    except StoreError as error:
+        st.toast(error.told)
     except ValueError as error:
         st.toast(plain(str(error)))
 

@@ -93,6 +93,7 @@ def _progress(spec: ExperimentSpec, page: Page | None) -> dict[str, Any]:
         "step": total,
         "total": total,
         "queue_position": 0,
+        "idle": False,
         "message": f"Pre-computed: {seeds}. Press Run{where} for your own.",
     } | dict.fromkeys(nothing)
 

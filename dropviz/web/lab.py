@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from dropviz.experiment import ExperimentSpec, SpecError, preset, preset_names
-from dropviz.store import ClassRefusal, Experiment
+from dropviz.store import ClassRefusal, Experiment, StoreError
 from dropviz.web import examples, linked
 from dropviz.web.board import board
 from dropviz.web.classroom import member as classroom
@@ -147,6 +147,9 @@ def _run(table: dict[str, Any], messages: Any, room: Attended | None = None) -> 
         view_id = submit(table, room.classroom.id if room else None)
     except (SpecError, ClassRefusal) as error:
         messages.error(plain(str(error)), icon=":material/error:")
+        return
+    except StoreError as error:
+        messages.error(error.told, icon=":material/error:")
         return
     st.session_state["form_run"] = view_id  # the form stays as it is
     linked.name_in_url({"run": view_id})

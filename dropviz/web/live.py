@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from dropviz import logs, settings
 from dropviz.charts import Page
-from dropviz.store import Store, UnknownClass, UnknownExperiment
+from dropviz.store import Store, StoreError, UnknownClass, UnknownExperiment
 from dropviz.web import examples
 from dropviz.web.arrays import KINDS
 from dropviz.web.classroom import pooled
@@ -153,6 +153,8 @@ def _guarded(view_id: str, read: Callable[[], bytes]) -> tuple[int, bytes]:
         return 404, _refusal(str(error))
     except BadRequest as error:
         return 400, _refusal(str(error))
+    except StoreError as error:  # the engine's log has it
+        return 503, _refusal(error.told)
     except Exception:
         logger.exception("live data failed", extra=logs.of(view=view_id))
         return 500, _refusal("The server could not read this experiment; it is in the server's log.")

@@ -34,8 +34,11 @@ def _step_cost(spec: ExperimentSpec, chosen: Strategy) -> float:
     return (3.0 if chosen.second_order else 1.0) + 0.8 * chosen.replicas
 
 
-def progress(experiment: Experiment, position: int, now: float) -> dict[str, Any]:
-    """The progress part of the live payload; ``message`` is what a person reads under the bar."""
+def progress(experiment: Experiment, position: int, now: float, trouble: str = "") -> dict[str, Any]:
+    """The progress part of the live payload; ``message`` is what a person reads under the bar: the server's trouble, if any.
+
+    ``idle`` says that what is heard of makes no step.
+    """
     spec, jobs = experiment.spec, experiment.jobs
     work = {job.id: arm_cost(spec, job.arm) * len(job.seeds) ** 0.7 for job in jobs}
     # What has ended needs no more work, wherever it ended.
@@ -55,7 +58,8 @@ def progress(experiment: Experiment, position: int, now: float) -> dict[str, Any
         "queue_position": position,
         "device": next((job.device for job in running if job.device), None),
         "heartbeat_age": round(max(0.0, now - min(beats)), 1) if beats else None,
-        "message": message(experiment),
+        "idle": any(job.steps_per_second == 0 for job in running),
+        "message": trouble or message(experiment),
     }
 
 

@@ -101,7 +101,9 @@ class Reader(Feed):
             except Exception:
                 self._start_over()  # whatever it had got half of is read again
                 raise
-        moving = progress(self.experiment, self._position, self.store.now())
+        waits = self.experiment.state in ("queued", "stalled")
+        trouble = self.store.trouble() if waits else ""
+        moving = progress(self.experiment, self._position, self.store.now(), trouble)
         self._progress = json.dumps(moving, separators=(",", ":")).encode()
 
     def _catch_up(self, revision: int) -> None:

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from dropviz import logs
 from dropviz.engine import start_engine_if_none
+from dropviz.store import StoreError
 from dropviz.web import exports, live, metrics, plotly_js
 from dropviz.web.guard import Guard
 from dropviz.web.login import AccountsOnly
@@ -71,6 +72,9 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
 
 def on_script_error(error: Exception) -> bool:
     """Meet an error in a page calmly: the traceback goes to the log, never to the visitor."""
+    if isinstance(error, StoreError):  # said by the engine's log, once and not for each visitor
+        st.error(error.told, icon=":material/error:")
+        return True
     logger.error("a page failed", exc_info=error)
     st.error(
         "Something went wrong on this page. Reload it to go on; nothing that runs was touched."

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -51,6 +55,90 @@ def test_a_damaged_checkpoint_means_starting_over(checkpoints: Checkpoints, leng
     path.write_bytes(path.read_bytes()[:length])
     assert checkpoints.read(claim(3)) is None
     assert checkpoints.read(claim(4)) is None
+
+
+def flipped(content: bytes, place: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+def header(content: bytes) -> tuple[dict, bytes]:
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + length]), content[8 + length :]
+
+
+def with_header(table: dict, data: bytes) -> bytes:
+    text = json.dumps(table).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def changed(content: bytes, name: str, **values: object) -> bytes:
+    table, data = header(content)
+    table[name] |= values
+    return with_header(table, data)
+
+
+DAMAGES = {
+    "a bit of a tensor": lambda content: flipped(content, len(content) - 9),
+    "a bit of the header": lambda content: flipped(content, 20),
+    "nothing but zeros": lambda content: bytes(len(content)),
+    "not a number": lambda content: with_header(
+        header(content)[0], header(content)[1][:-16] + np.full(4, np.nan, "<f4").tobytes()
+    ),
+    "another shape": lambda content: changed(content, "parameter/weight1", shape=[4, 1]),
+    "another step": lambda content: changed(content, "__metadata__", step="8"),
+    "another place in the series": lambda content: changed(content, "__metadata__", seq="9"),
+    "a step that is no number": lambda content: changed(content, "__metadata__", step="soon"),
+    "no digest": lambda content: with_header(
+        {"__metadata__": {"step": "7", "seq": "41"}} | {"step": header(content)[0]["step"]},
+        header(content)[1],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_whatever_changed_on_the_disk_is_noticed(checkpoints: Checkpoints, what: str) -> None:
+    checkpoints.write(claim(3), Checkpoint(state=STATE, step=7, seq=41))
+    path = checkpoints.path(3)
+    content = path.read_bytes()
+    path.write_bytes(DAMAGES[what](content))
+    assert path.read_bytes() != content
+    assert checkpoints.read(claim(3)) is None
+
+
+def test_every_single_bit_counts(checkpoints: Checkpoints) -> None:
+    checkpoints.write(claim(3), Checkpoint(state=STATE, step=7, seq=41))
+    path = checkpoints.path(3)
+    content = path.read_bytes()
+    spaces = set(range(8, 8 + int.from_bytes(content[:8], "little"))) & {
+        place for place, byte in enumerate(content) if byte == ord(" ")
+    }  # what fills the header up says nothing
+    for place in set(range(len(content))) - spaces:
+        path.write_bytes(flipped(content, place))
+        assert checkpoints.read(claim(3)) is None, place
+
+
+def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_former_one_and_no_rest(
+    checkpoints: Checkpoints,
+) -> None:
+    checkpoints.write(claim(3), Checkpoint(state=STATE, step=7, seq=41))
+    program = """
+import resource, signal
+import torch
+from dropviz.engine.checkpoints import Checkpoint, Checkpoints
+from dropviz.store import Claim, Store
+checkpoints = Checkpoints(Store.open())
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+claim = Claim(job_id=3, attempt=2, spec="{}", arm="dropout", seeds=(0, 1), advance_once=False)
+try:
+    checkpoints.write(claim, Checkpoint(state={"a": torch.zeros(1000)}, step=8, seq=50))
+except OSError as error:
+    print(error.strerror)
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "File too large"
+    assert [path.name for path in checkpoints.folder.iterdir()] == ["3.safetensors"]
+    assert checkpoints.read(claim(3)).step == 7
 
 
 @pytest.mark.parametrize("changes", [{"arm": "none"}, {"spec": '{"p":0.1}'}])

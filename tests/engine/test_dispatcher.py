@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import socket
 import subprocess
 import time
@@ -10,10 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from dropviz.engine import Dispatcher, Placed
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import Claim, Store, Worker
+from dropviz.store import Claim, Store, StoreError, Worker
+from dropviz.store.schema import jobs
 
 
 class Idle:
@@ -33,6 +37,19 @@ class Idle:
 
     def list(self) -> list[Placed]:
         return []
+
+
+class Ended(Idle):
+    """An engine whose one child has ended, which it says once."""
+
+    def __init__(self, claim: Claim, exit_code: int) -> None:
+        super().__init__()
+        ended = Placed(job_id=claim.job_id, attempt=claim.attempt, sentinel=None, exit_code=exit_code)
+        self.placed = [ended]
+
+    def list(self) -> list[Placed]:
+        placed, self.placed = self.placed, []
+        return placed
 
 
 @pytest.fixture
@@ -68,6 +85,46 @@ def test_a_child_that_is_heard_of_keeps_its_lease_and_a_silent_one_loses_it(
     job = store.job(claim.job_id)
     assert job is not None
     assert job.state == "queued"
+
+
+def test_silence_is_forgiven_where_the_dispatcher_stood_still_itself(store: Store, claim: Claim) -> None:
+    dispatcher = Dispatcher(store, Idle())
+    dispatcher._housekeeping()
+    heard = dispatcher._children._heard
+    dispatcher._children._heard = {key: (at, seen - 60.0) for key, (at, seen) in heard.items()}
+    dispatcher._beaten_at = dispatcher._listened_at = time.monotonic() - 60.0
+    dispatcher._housekeeping()
+    job = store.job(claim.job_id)
+    assert job is not None
+    assert (job.state, job.attempt) == ("running", 1)
+
+
+def test_an_end_that_cannot_be_recorded_is_recorded_later(store: Store, claim: Claim) -> None:
+    dispatcher = Dispatcher(store, Ended(claim, -signal.SIGKILL))
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limit[1]))
+    try:
+        with pytest.raises(StoreError):
+            dispatcher.turn()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert store.job(claim.job_id).state == "running"
+    dispatcher.turn()
+    job = store.job(claim.job_id)
+    assert (job.state, job.error) == ("queued", None)
+    assert dispatcher._ended == {}
+
+
+@pytest.mark.parametrize(("number", "retries"), [(signal.SIGKILL, 1), (signal.SIGTERM, 0)])
+def test_a_child_that_was_told_to_end_has_not_failed(
+    store: Store, claim: Claim, number: signal.Signals, retries: int
+) -> None:
+    Dispatcher(store, Ended(claim, -number)).turn()
+    with store.database.read() as connection:
+        row = connection.execute(select(jobs).where(jobs.c.id == claim.job_id)).one()
+    assert (row.state, row.retries) == ("queued", retries)
 
 
 def test_a_clock_that_jumps_costs_no_child_its_lease(

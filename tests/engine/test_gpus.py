@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dropviz.experiment import ExperimentSpec
-from tests.engine.conftest import House
+from tests.houses import House
 
 # Children that only say what they see, and wait for each other: no torch, no CUDA.
 LOOK = """

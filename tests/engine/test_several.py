@@ -41,7 +41,7 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def fleet(shared) -> Iterator[Fleet]:
-    from tests.engine.conftest import family_of
+    from tests.houses import family_of
 
     opened = Fleet(shared, family_of)
     for _ in range(ENGINES):

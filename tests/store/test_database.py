@@ -101,6 +101,7 @@ def test_state_changes_are_durable_and_points_need_not_be(file_store: Store) -> 
         ("DROPVIZ_SLOTS", "0", settings.slots),
         ("DROPVIZ_SLOTS", "many", settings.slots),
         ("DROPVIZ_DEVICE", "gpu", settings.device),
+        ("DROPVIZ_STEP_MINUTES", "soon", settings.step_seconds),
         ("DROPVIZ_STORE", "mysql://there", settings.store_url),
         ("DROPVIZ_ENGINE", "ray", settings.engine),
         ("DROPVIZ_DATA", __file__, settings.data_dir),

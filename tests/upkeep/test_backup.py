@@ -23,7 +23,7 @@ from dropviz.experiment import ExperimentSpec
 from dropviz.store import Store
 from dropviz.store.migrations import VERSION
 from dropviz.store.parts import Parts
-from tests.engine.conftest import House, open_house, wait_until
+from tests.houses import House, open_house, wait_until
 
 FORMER = Path(__file__).parents[1] / "store" / "schema_3.sql"
 

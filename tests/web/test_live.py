@@ -114,6 +114,20 @@ def test_a_store_that_cannot_be_read_is_an_error_without_its_details(
     assert view_id in caplog.text
 
 
+def test_a_database_that_is_damaged_is_said_to_be_unusable_and_not_where_it_is(
+    app: Starlette, store: Store, get, spec
+) -> None:
+    view_id = store.submit(spec)
+    store.close()  # the connections: what they hold in memory is not damaged
+    for path in store.database.path.parent.glob("dropviz.db*"):
+        path.write_bytes(b"\xff" * path.stat().st_size)
+    answer = get(app, f"/live/{view_id}")
+    assert answer.status == 503
+    said = sentence(answer.body)
+    assert "cannot use its store" in said
+    assert str(store.database.path.parent) not in said
+
+
 def test_a_cursor_is_checked_before_anything_is_read() -> None:
     assert live.answer("nonsense", "nonsense")[0] == 400
     assert b"cursor" in live.answer("nonsense", "nonsense")[1]

@@ -101,6 +101,9 @@ def test_device_and_heartbeat_are_those_of_the_running_job(
     found = progress(store.experiment(view_id), 0, job.heartbeat_at + 7)
     assert (found["device"], found["heartbeat_age"]) == ("cpu", 7.0)
     assert progress(store.experiment(view_id), 0, job.heartbeat_at - 7)["heartbeat_age"] == 0.0
+    assert found["idle"] is False
+    said = progress(store.experiment(view_id), 0, job.heartbeat_at, "The server's disk is full.")
+    assert said["message"] == "The server's disk is full."
 
 
 def said(store: Store, view_id: str) -> str:

@@ -58,6 +58,10 @@ class Database(ABC):
     def mark(self, connection: Connection) -> None:
         """Say of new tables that they are ours."""
 
+    def trouble(self) -> str:
+        """Why nothing can be recorded at the moment, in a sentence for visitors; empty where nothing is known to be wrong."""
+        return ""
+
     @abstractmethod
     def _sentence(self, error: exc.DatabaseError) -> str | None:
         """What is wrong and what to do, of an error that is the database's; None where it is the caller's."""
@@ -69,7 +73,7 @@ class Database(ABC):
             yield
         except exc.DatabaseError as error:
             if sentence := self._sentence(error):
-                raise StoreError(sentence) from error
+                raise StoreError(sentence, self.trouble()) from error
             raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -16,8 +17,12 @@ from dropviz.store.database.base import Database, begin_as_told
 from dropviz.store.migrations import migrate
 from dropviz.store.records import StoreError
 
+FULL = "The server's disk is full, so nothing can be recorded. What runs waits, and goes on by itself when there is space."
+READ_ONLY = "The server's disk cannot be written, so nothing can be recorded. What runs waits, and goes on by itself afterwards."
+
 APPLICATION_ID = 0x44567A31  # "DVz1", in the file's header: tells our databases from anybody else's
 BUSY_SECONDS = 15
+SPARE_BYTES = 2**20  # a disk with less than this counts as full
 VERIFIED_BYTES = 16 * 2**20  # a file up to this size is checked whole when it is opened: some 30 ms
 
 
@@ -37,7 +42,7 @@ class SQLite(Database):
         except OSError as error:
             raise StoreError(f"{self.path.parent} cannot be used ({error}): set DROPVIZ_DATA.") from None
         except exc.DatabaseError as error:
-            raise StoreError(self._sentence(error) or self._unusable(error)) from None
+            raise StoreError(self._sentence(error) or self._unusable(error), self.trouble()) from None
         except StoreError:
             self.engine.dispose()
             raise
@@ -115,11 +120,29 @@ class SQLite(Database):
             return self._corrupt()
         return self._unusable(error) if isinstance(error, exc.OperationalError) else None
 
+    def trouble(self) -> str:
+        """Of its disk."""
+        try:
+            disk = os.statvfs(self.path.parent)
+        except OSError:
+            return READ_ONLY
+        if disk.f_flag & os.ST_RDONLY:
+            return READ_ONLY
+        return FULL if disk.f_bavail * disk.f_frsize < SPARE_BYTES else ""
+
     def _unusable(self, error: exc.DatabaseError) -> str:
+        reason = str(error.orig)
+        if "disk is full" in reason:
+            return f"The disk of {self.path} is full: make room; what runs waits for it."
+        if "readonly" in reason:
+            return f"{self.path} cannot be written: make its disk writable."
         return f"{self.path} cannot be used ({error.orig}): check the disk, or set DROPVIZ_DATA."
 
     def _corrupt(self) -> str:
-        return f"{self.path} is not a readable database: move it away, and a new one is created."
+        return (
+            f"{self.path} is not a readable database: move it away while nothing serves it, and a new one is created; or put a"
+            " backup in its place."
+        )
 
 
 def _engine(url: URL) -> Engine:

@@ -249,7 +249,8 @@ class PooledReader(Feed):
         self._story["headline"]["note"] = " · ".join([counted(len(seats), "student"), note] if note else [])
         progress = {"message": self._message(mine, len(seats)), "queue_position": 0, "fraction": 0.0}
         nothing = ("steps_per_second", "eta_seconds", "device", "heartbeat_age")
-        self._progress = json.dumps(progress | {"step": 0, "total": 0} | dict.fromkeys(nothing)).encode()
+        still = {"step": 0, "total": 0, "idle": False}
+        self._progress = json.dumps(progress | still | dict.fromkeys(nothing)).encode()
 
     def _message(self, mine: Iterable[ClassJob], students: int) -> str:
         waiting = len({job.experiment_id for job in mine if job.state in ("queued", "running")})

@@ -13,7 +13,7 @@ import pytest
 
 from dropviz.experiment import ExperimentSpec
 from tests.engine.cluster.parts import Cluster, cluster_environment
-from tests.engine.conftest import House, open_house, wait_until
+from tests.houses import House, open_house, wait_until
 
 
 @dataclass

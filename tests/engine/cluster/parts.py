@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.engine.conftest import family_of, is_alive, wait_until
+from tests.houses import family_of, is_alive, wait_until
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "clusters-dask.md"
 DASK = str(Path(sys.executable).with_name("dask"))

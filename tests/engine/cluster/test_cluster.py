@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from dropviz.experiment import ExperimentSpec
 from tests.engine.cluster.conftest import Site
-from tests.engine.conftest import House
+from tests.houses import House
 
 
 def test_a_job_has_the_same_points_as_on_one_machine(

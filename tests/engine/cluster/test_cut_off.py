@@ -14,7 +14,7 @@ import pytest
 from dropviz.experiment import ExperimentSpec
 from tests.engine.cluster.conftest import Site
 from tests.engine.cluster.parts import make_certificates, tls_options, tls_settings
-from tests.engine.conftest import House
+from tests.houses import House
 
 NEAR, FAR = "10.231.7.1", "10.231.7.2"
 

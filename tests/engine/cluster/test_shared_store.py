@@ -13,7 +13,7 @@ import pytest
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import Store
 from tests.engine.cluster.conftest import Site
-from tests.engine.conftest import House
+from tests.houses import House
 from tests.postgres import PASSWORD, Server
 
 

@@ -136,7 +136,7 @@ class Board {
     try {
       await loadPlotly(this.base + plotly);
     } catch {
-      this.unreachable("The charts could not be loaded");
+      this.unreachable("The charts could not be loaded.");
       return this.later(() => this.begin(run, plotly), this.pause());
     }
     if (run !== this.run) return;
@@ -178,18 +178,19 @@ class Board {
     if (!this.root.isConnected) return this.end();
     this.asking = true;
     const sent = this.cursor;
-    let answer = null, refused = null;
+    let answer = null, refused = null, trouble = "The server does not answer.";
     try {
       const cursor = encodeURIComponent(sent);
       const response = await fetch(`${this.base}/live/${this.view}?page=${this.page}&cursor=${cursor}`, { signal: AbortSignal.timeout(10000) });
       if (response.ok) answer = await response.json();
       else if (response.status < 500) refused = (await response.json()).error;
+      else if (response.status === 503) trouble = (await response.json()).error;
     } catch { /* the server is away: said below, and tried again */ }
     if (run !== this.run || sent !== this.cursor) return; // another view was opened, or another poll was faster
     this.asking = false;
     if (refused) return this.say(refused);
     if (!answer) {
-      this.unreachable("The server does not answer");
+      this.unreachable(trouble);
       return this.later(() => this.poll(run), this.pause());
     }
     if (this.failures) { this.failures = 0; this.banner.hidden = true; }
@@ -213,7 +214,7 @@ class Board {
   }
 
   unreachable(what) {
-    this.say(`${what}. What you see is kept, and it is tried again by itself.`);
+    this.say(`${what} What you see is kept, and it is tried again by itself.`);
   }
 
   say(text) {
@@ -307,7 +308,8 @@ class Board {
   statusParts(state, progress) {
     const parts = [];
     const add = (text, className = "") => parts.push(element("span", className, text));
-    const title = state === "stalled" ? `Stalled: last seen ${ago(progress.heartbeat_age)}` : STATES[state];
+    const why = progress.idle ? "no step for a while" : `last seen ${ago(progress.heartbeat_age)}`;
+    const title = state === "stalled" ? `Stalled: ${why}` : STATES[state];
     const plain = state === "stopped" || RESTING.includes(state);
     if (!plain) add(title, "dv-state");
     if (progress.message && state !== "failed") add(progress.message);

@@ -1,0 +1,74 @@
+"""A served site that tests share, and experiments that last long enough to be disturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from dropviz.experiment import ExperimentSpec, preset
+from tests.faults.invariants import violations
+from tests.faults.site import Site
+
+
+@pytest.fixture(autouse=True)
+def _same_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DROPVIZ_DEVICE", "cpu")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site with one server, which these tests share and leave as whole as they found it."""
+    beside = tmp_path_factory.mktemp("site")
+    opened = Site(beside / "data", beside)
+    opened.serve()
+    opened.answering()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def open_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Makes a site that nobody serves yet, in ``tmp_path / "data"`` unless told, with more environment."""
+    with ExitStack() as stack:
+
+        def make(folder: Path | None = None, **settings: str) -> Site:
+            made = Site(folder or tmp_path / "data", tmp_path, **settings)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def long() -> ExperimentSpec:
+    """Runs long enough to be checkpointed once or twice."""
+    changes = ['arms=["dropout"]', "seeds=2", "train.steps=1500", "model.widths=[8]"]
+    return preset("noisy-digits").with_settings(
+        [*changes, "observe.evaluations=30", "observe.statistics=3", "observe.probe=32"]
+    )
+
+
+@pytest.fixture
+def endless(long: ExperimentSpec) -> ExperimentSpec:
+    """Runs until it is stopped."""
+    return long.with_settings(["train.steps=900000", "observe.evaluations=1000", "observe.statistics=0"])
+
+
+@pytest.fixture
+def tiny(long: ExperimentSpec) -> ExperimentSpec:
+    """Done in a fraction of a second."""
+    return long.with_settings(["train.steps=40", "observe.evaluations=4"])
+
+
+@pytest.fixture
+def undisturbed() -> Callable[[Site, str], None]:
+    """Wait for a run's end, and see that it is as if nothing had happened, in the store and on the page."""
+
+    def check(site: Site, view_id: str) -> None:
+        assert site.finish(view_id) == "done", site.store.experiment(view_id).jobs
+        assert violations(site.store) == []
+
+    return check

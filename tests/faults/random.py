@@ -1,0 +1,187 @@
+"""``python -m tests.faults.random --seed S --faults N --seconds MAX``: mixed runs, random faults, and what must hold all the same.
+
+Faults and what people do follow from the seed; when processes get their turn does not, so a repetition meets the same faults in
+the same order at other moments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from sqlalchemy import select
+
+from dropviz.store import Store
+from dropviz.store.schema import jobs
+from tests.faults import injuries
+from tests.faults.disks import small_disk
+from tests.faults.invariants import strays, violations
+from tests.faults.shim import sitecustomize as clock
+from tests.faults.site import PATIENCE, Site
+from tests.faults.traffic import Traffic
+
+DISK_MEGABYTES = 192
+BREATH_SECONDS = 1.0  # between a fault and the next one, at most
+CHECKED_EVERY = 10  # faults after which every series is compared; one of the live jobs is after each
+
+
+class Broken(AssertionError):
+    """Something does not hold; the message says what."""
+
+
+class FaultRun:
+    """A site, its people, its faults and its checks.
+
+    Args:
+        site: Served already.
+        seed: Chooses faults and what people do.
+    """
+
+    def __init__(self, site: Site, seed: int) -> None:
+        self.site, self.random = site, random.Random(seed)
+        self.traffic = Traffic(random.Random(seed + 1))
+        self.faults: Counter[str] = Counter()
+        self.missed: Counter[str] = Counter()
+        self.checks: Counter[str] = Counter()
+        self.until_true: list[float] = []  # seconds after a fault until the page told the store's truth
+
+    def go(self, faults: int, seconds: float) -> None:
+        """Do so many faults, or as many as fit into the time, and check; then let all end, and check everything."""
+        deadline = time.monotonic() + seconds
+        while self.faults.total() < faults and time.monotonic() < deadline:
+            for _ in range(self.random.randrange(1, 4)):
+                self.traffic.act(self.site.store)
+            time.sleep(BREATH_SECONDS * self.random.random())
+            self._injure()
+            self._look()
+        self._end()
+
+    def _injure(self) -> None:
+        there = injuries.possible()
+        (injury,) = self.random.choices(there, [one.weight for one in there])
+        done = injury.act(self.site, self.random)
+        print(f"{self.faults.total():4} {injury.name}{'' if done else ': nothing to hit'}", file=sys.stderr)
+        (self.faults if done else self.missed)[injury.name] += 1
+
+    def _look(self) -> None:
+        """The page tells the store's truth, and what is there of the series is as it should be."""
+        live = self.site.store.live_jobs()
+        if self.faults.total() % CHECKED_EVERY == 0:
+            self._expect(violations(self.site.store), "all series, states and results")
+        elif live:
+            self._expect(violations(self.site.store, job_ids=[live[0].id]), "the series of a live job")
+        lines = self.site.store.experiments(limit=1000)
+        if lines:
+            self._page_is_true(self.random.choice(lines[:8]).id)
+
+    def _page_is_true(self, view_id: str) -> None:
+        started = time.monotonic()
+        server = self.site.answering()
+        self.site.wait(lambda: _agrees(server.live(view_id), self.site.store, view_id), "the page is true")
+        self.until_true.append(time.monotonic() - started)
+        self.checks["the page beside the store"] += 1
+
+    def _end(self) -> None:
+        """Let everything come to its end, and check all of it."""
+        store = self.site.store
+
+        def ended() -> bool:
+            self.traffic.let_all_finish(store)
+            return not store.live_jobs()
+
+        self.site.wait(ended, "everything has ended", 4 * PATIENCE)
+        self._expect(violations(store), "all series, states and results")
+        self.site.wait(lambda: not self.site.processes("child"), "no child is left")
+        self._expect(strays(store, self.site.processes()), "processes")
+        for line in store.experiments(limit=1000):
+            self._page_is_true(line.id)
+
+    def _expect(self, found: list[str], what: str) -> None:
+        self.checks[what] += 1
+        if found:
+            raise Broken("\n".join(found))
+
+    def report(self) -> Iterator[str]:
+        """The table of faults, and what was checked."""
+        yield "| fault | times |"
+        yield "|---|---|"
+        for name, count in self.faults.most_common():
+            yield f"| {name} | {count} |"
+        yield f"| together | {self.faults.total()} |"
+        yield ""
+        kinds = Counter(_kinds(self.site.store))
+        yield f"Jobs: {_listed(kinds)}. Done by people: {_listed(self.traffic.done)}."
+        yield f"Checked, without a violation: {_listed(self.checks)}."
+        if self.until_true:
+            most, half = max(self.until_true), statistics.median(self.until_true)
+            yield f"The page told the store's truth {half:.1f} s (median) and {most:.1f} s (at most) after a fault."
+
+
+def _agrees(payload: dict[str, object], store: Store, view_id: str) -> bool:
+    """Whether the page says what the store says."""
+    state = store.experiment(view_id).state
+    shown = payload.get("state")
+    return bool(shown == state or (shown == "cached" and state == "done"))
+
+
+def _kinds(store: Store) -> list[str]:
+    with store.database.read() as connection:
+        return [f"{row.kind} {row.state}" for row in connection.execute(select(jobs.c.kind, jobs.c.state))]
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} × {name}" for name, count in counts.most_common())
+
+
+@contextmanager
+def fault_run(seed: int) -> Iterator[FaultRun]:
+    """A served site on a small disk, where that is possible, for the length of a block; nothing of it is left afterwards."""
+    with tempfile.TemporaryDirectory(prefix="faults-") as name:
+        folder, beside = Path(name) / "data", Path(name)
+        disk = any(one.disk for one in injuries.possible())
+        with small_disk(folder, DISK_MEGABYTES) if disk else nullcontext():
+            site = Site(folder, beside)
+            os.environ["DROPVIZ_DEVICE"] = "cpu"
+            truth, clock._path = clock._path, str(site.clock)
+            real, time.time = time.time, clock.shifted  # this process reads the same wrong clock
+            try:
+                site.serve()
+                site.answering()
+                yield FaultRun(site, seed)
+            finally:
+                time.time, clock._path = real, truth
+                site.close()
+
+
+def main() -> int:
+    """Do it, and print what was done; 1 where something did not hold."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.random", description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--faults", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=1800.0, help="no further fault after so many")
+    options = parser.parse_args()
+    started = time.monotonic()
+    with fault_run(options.seed) as run:
+        try:
+            run.go(options.faults, options.seconds)
+            code = 0
+        except AssertionError as error:
+            print(f"Violated after {run.faults.total()} faults:\n{error}\n")
+            print(f"Again: python -m tests.faults.random --seed {options.seed} --faults {options.faults}")
+            code = 1
+        print("\n".join(run.report()))
+    print(f"Seed {options.seed}, {run.faults.total()} faults in {time.monotonic() - started:.0f} s.")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""A data directory, the ``dropviz serve`` processes on it, and what their pages say."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+
+from dropviz.engine.lifeline import death_signal
+from dropviz.store import Store
+from tests.faults.processes import MARK, Process, marked
+from tests.houses import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+STEP_SECONDS = 0.002  # that each training step waits, by the shim
+PATIENCE = 300.0  # far longer than anything takes, also on a machine that does much else
+GRACE_SECONDS = 10.0  # of a container, between SIGTERM and SIGKILL
+
+
+class Server:
+    """A running ``dropviz serve``."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        command = [sys.executable, "-m", "dropviz", "serve", "--port", str(self.port)]
+        with log.open("ab") as file:
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=file,
+                stderr=file,
+                preexec_fn=death_signal(),  # a test that is killed leaves nothing behind either
+            )
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body of a request; 0 where nobody answers."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, HTTPException):
+            return 0, b""
+        finally:
+            connection.close()
+
+    def live(self, view_id: str) -> dict[str, Any]:
+        """What the page is told about an experiment; empty where nobody answers."""
+        status, body = self.get(f"/live/{view_id}")
+        return json.loads(body) | {"status": status} if status else {}
+
+    def healthy(self) -> bool:
+        """Whether the page answers."""
+        return self.get("/_stcore/health")[0] == 200
+
+
+class Site:
+    """A data directory that is served, by one server or several.
+
+    Args:
+        folder: The data directory.
+        beside: A directory for logs and the clock, on a disk that does not fail.
+        settings: More environment.
+    """
+
+    def __init__(self, folder: Path, beside: Path, **settings: str) -> None:
+        self.folder, self.beside, self.mark = folder, beside, secrets.token_hex(8)
+        self.log, self.clock, self.step = (beside / name for name in ("serve.log", "clock", "step"))
+        self.set_step(str(STEP_SECONDS))
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("DROPVIZ_")}
+        path = os.pathsep.join([str(Path(__file__).with_name("shim")), str(ROOT)])
+        self.environment = kept | {"PYTHONPATH": path, MARK: self.mark, "FAULTS_CLOCK": str(self.clock)}
+        self.environment |= {"DROPVIZ_DATA": str(folder), "DROPVIZ_DEVICE": "cpu", "DROPVIZ_SLOTS": "2"}
+        self.environment |= {"FAULTS_STEP": str(self.step)}
+        self.environment |= settings
+        self.servers: list[Server] = []
+        self._store: Store | None = None
+
+    @property
+    def store(self) -> Store:
+        """The store, opened when it is first asked for."""
+        if self._store is None:
+            self._store = Store.open(self.folder / "dropviz.db", verify=False)
+        return self._store
+
+    def forget_store(self) -> None:
+        """Let go of the database file."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def serve(self) -> Server:
+        """Start one more server."""
+        self.servers.append(Server(self.environment, self.log))
+        return self.servers[-1]
+
+    def answering(self) -> Server:
+        """The first server that is alive, once its page answers."""
+        self.servers = [server for server in self.servers if server.process.poll() is None]
+        server = self.servers[0]
+        self.wait(server.healthy, "the page answers")
+        return server
+
+    def processes(self, *roles: str) -> list[Process]:
+        """The processes that do this; all where nothing is named."""
+        return [one for one in marked(self.mark) if not roles or one.role in roles]
+
+    def process(self, role: str) -> int:
+        """The one process that does this, once it is there."""
+        self.wait(lambda: self.processes(role), f"there is a process: {role}")
+        return self.processes(role)[0].pid
+
+    def child_of(self, view_id: str, step: int = 1) -> int:
+        """The process of an experiment's running job, once it is past a step."""
+
+        def running() -> list[int | None]:
+            jobs = self.store.experiment(view_id).jobs
+            return [job.pid for job in jobs if job.state == "running" and job.pid and job.step >= step]
+
+        self.wait(running, "a job runs")
+        found = running()
+        return found[0] if found and found[0] else self.child_of(view_id, step)
+
+    def wait(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> float:
+        """Wait for a condition; the seconds that took."""
+        started = time.monotonic()
+        try:
+            wait_until(condition, what, seconds)
+        except AssertionError as error:
+            log = self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
+            raise AssertionError(f"{error}\n{log}") from None
+        return time.monotonic() - started
+
+    def page_says(self, view_id: str, *states: str) -> float:
+        """Wait until the page shows one of these states; the seconds that took."""
+        server = self.answering()
+        return self.wait(lambda: server.live(view_id).get("state") in states, f"the page says {states}")
+
+    def finish(self, view_id: str) -> str:
+        """Wait for an experiment's end, in the store and on the page; the state reached."""
+        ended = ("done", "failed", "stopped")
+        self.wait(lambda: self.store.experiment(view_id).state in ended, "the end")
+        state = self.store.experiment(view_id).state
+        self.page_says(view_id, state)
+        return state
+
+    def restart_container(self, grace: float = GRACE_SECONDS) -> None:
+        """SIGTERM to every process, SIGKILL to what is left after a while, and a new start."""
+        for one in self.processes():
+            _signal(one.pid, signal.SIGTERM)
+        deadline = time.monotonic() + grace
+        while self.processes() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for one in self.processes():
+            _signal(one.pid, signal.SIGKILL)
+        self.bury()
+        self.serve()
+
+    def kill(self, pid: int, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal; a process that has ended already is none's loss."""
+        _signal(pid, number)
+
+    def bury(self) -> None:
+        """Wait for the servers that were killed, and for all of their processes to be gone."""
+        self.wait(lambda: not self.processes(), "no process is left")
+        for server in self.servers:
+            server.process.wait(20)
+        self.servers = []
+
+    def set_clock(self, seconds: float) -> None:
+        """Set the clock of all processes forward, or back, from the true time."""
+        _write(self.clock, str(seconds))
+
+    def set_step(self, told: str) -> None:
+        """How long each training step waits, in seconds, or ``hang`` or ``hang alone``."""
+        _write(self.step, told)
+
+    def close(self) -> None:
+        """End all as a person would, with Ctrl-C, and see that nothing is left."""
+        self.forget_store()
+        for server in self.servers:
+            if server.process.poll() is None:
+                server.process.send_signal(signal.SIGINT)
+        try:
+            self.bury()
+        finally:
+            for one in self.processes():
+                _signal(one.pid, signal.SIGKILL)
+
+
+def _write(path: Path, text: str) -> None:
+    whole = path.with_suffix(".new")
+    whole.write_text(text)
+    whole.replace(path)
+
+
+def _signal(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)

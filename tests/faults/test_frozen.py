@@ -1,0 +1,60 @@
+"""SIGSTOP and SIGCONT: whoever returns after its lease ran out is fenced out; whoever merely slept goes on."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+
+from dropviz.experiment import ExperimentSpec
+from dropviz.store.records import LEASE_SECONDS
+from tests.faults.site import Site
+
+
+def test_a_child_that_returns_after_its_lease_ran_out_writes_nothing(
+    site: Site, long: ExperimentSpec, undisturbed: Callable[[Site, str], None]
+) -> None:
+    view_id = site.store.submit(long, fresh=True)
+    child = site.child_of(view_id)
+    site.kill(child, signal.SIGSTOP)
+    first = site.store.experiment(view_id).jobs[0]
+    assert site.store.finish(
+        first.id, first.attempt, "crashed", error="its lease ran out"
+    )  # as an engine does
+    site.wait(lambda: site.store.experiment(view_id).jobs[0].attempt == 2, "another attempt")
+    site.kill(child, signal.SIGCONT)
+    undisturbed(site, view_id)
+    site.wait(lambda: not site.processes("child"), "both are gone")
+
+
+def test_a_run_goes_on_while_its_engine_stands_still_and_nobody_else_takes_it_up(
+    site: Site, long: ExperimentSpec, undisturbed: Callable[[Site, str], None]
+) -> None:
+    view_id = site.store.submit(long, fresh=True)
+    site.child_of(view_id)
+    engine = site.process("engine")
+    site.kill(engine, signal.SIGSTOP)
+    try:
+        undisturbed(site, view_id)
+        waiting = site.store.submit(long, fresh=True)
+        site.page_says(waiting, "queued")
+        assert [one.pid for one in site.processes("engine")] == [engine]
+    finally:
+        site.kill(engine, signal.SIGCONT)
+    undisturbed(site, waiting)
+    assert site.store.experiment(waiting).jobs[0].attempt == 1
+
+
+def test_all_that_was_frozen_goes_on_where_it_was(
+    site: Site, long: ExperimentSpec, undisturbed: Callable[[Site, str], None]
+) -> None:
+    view_id = site.store.submit(long, fresh=True)
+    site.child_of(view_id)
+    asleep = [one.pid for one in site.processes()]
+    for pid in asleep:
+        site.kill(pid, signal.SIGSTOP)
+    time.sleep(LEASE_SECONDS + 1)
+    for pid in asleep:
+        site.kill(pid, signal.SIGCONT)
+    undisturbed(site, view_id)
+    assert site.store.experiment(view_id).jobs[0].attempt == 1

@@ -1,0 +1,56 @@
+"""``dropviz serve`` itself: killed, restarted as a container is, and started twice on one data directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dropviz.experiment import ExperimentSpec
+from tests.faults.site import Site
+from tests.faults.test_killed import checkpointed
+
+SLOW = "0.05"  # seconds a step: it still runs when another server has started
+
+
+def test_nothing_is_left_of_a_server_that_is_killed_and_the_next_one_goes_on(
+    open_site: Callable[..., Site], long: ExperimentSpec, undisturbed: Callable[[Site, str], None]
+) -> None:
+    site = open_site()
+    site.set_step(SLOW)
+    site.serve()
+    site.answering()
+    view_id = site.store.submit(long, fresh=True)
+    checkpointed(site, view_id)
+    site.servers[0].process.kill()
+    site.bury()
+    assert site.store.experiment(view_id).jobs[0].state == "running"  # as the store knew it last
+    site.serve()
+    site.page_says(view_id, "running", "done")
+    checkpointed(site, view_id)
+    site.set_step("0")
+    site.restart_container()
+    undisturbed(site, view_id)
+    assert site.store.experiment(view_id).jobs[0].attempt == 3
+    assert site.store.experiment(view_id).jobs[0].error is None
+
+
+def test_of_two_servers_one_has_the_engine_and_the_other_takes_over(
+    open_site: Callable[..., Site], long: ExperimentSpec, undisturbed: Callable[[Site, str], None]
+) -> None:
+    site = open_site()
+    site.set_step(SLOW)
+    first = site.serve()
+    site.wait(first.healthy, "the first page answers")
+    second = site.serve()
+    site.wait(second.healthy, "the second page answers")
+    view_id = site.store.submit(long, fresh=True)
+    child = site.child_of(view_id)
+    site.wait(lambda: second.live(view_id).get("state") == "running", "the second page shows the run")
+    (engine,) = site.processes("engine")
+    assert engine.parent == first.process.pid
+    site.set_step("0")
+    first.process.kill()
+    first.process.wait()
+    site.wait(lambda: child not in [one.pid for one in site.processes()], "its child is gone")
+    site.page_says(view_id, "running", "done")
+    undisturbed(site, view_id)
+    assert [one.parent for one in site.processes("engine")] == [second.process.pid]
