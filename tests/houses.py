@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dropviz.engine.lifeline import death_signal
 from dropviz.store import Job, Store
 
 PATIENCE = 60.0
@@ -61,6 +62,7 @@ class House:
             stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            preexec_fn=death_signal(),  # a test run that is killed leaves nothing behind
         )
 
     def job(self, view_id: str) -> Job:

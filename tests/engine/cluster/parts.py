@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dropviz.engine.lifeline import death_signal
 from tests.houses import family_of, is_alive, wait_until
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "clusters-dask.md"
@@ -90,6 +91,7 @@ class Cluster:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=death_signal(),  # a test run that is killed leaves no cluster behind
             )
 
     def log(self, name: str) -> str:
