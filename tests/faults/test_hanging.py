@@ -46,8 +46,11 @@ def test_a_step_that_never_ends_is_said_to_be_stalled_and_fails_with_the_place_w
 
 
 def test_a_run_that_asks_for_too_much_memory_fails_and_the_next_one_does_not(
-    site: Site, tiny: ExperimentSpec
+    open_site: Callable[..., Site], tiny: ExperimentSpec
 ) -> None:
+    site = open_site()  # of its own: a failed run is an unexpected one wherever faults are looked for
+    site.serve()
+    site.answering()
     assert site.finish(site.store.submit(tiny, fresh=True)) == "done"
     server = site.process("fork server")
     used = next(
