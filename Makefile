@@ -38,7 +38,7 @@ lint: setup-dev ## Check style and layers.
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 	$(bin)/lint-imports --no-logo
-	$(bin)/shellcheck $$(grep -l "^#!/usr/bin/env bash" setup/* .ci/*)
+	$(bin)/shellcheck --severity=warning $$(grep -l "^#!/usr/bin/env bash" setup/* .ci/*)
 	$(bin)/hadolint Dockerfile
 
 types: setup-dev ## Check the types.
