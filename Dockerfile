@@ -26,21 +26,21 @@ COPY requirements.txt requirements-cluster.txt constraints.txt setup/torch-build
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/pip/bin/pip install --no-deps "$(grep '^torch==' requirements.txt)" \
     && /opt/venv/bin/python torch-build "${DEVICE}"
-# Left out of what the wheels bring: the packages' own tests, and what only a compiler would read. The rest is compiled here, as no
-# process of the container may write beside it.
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/pip/bin/pip install -c constraints.txt -r requirements.txt -r requirements-cluster.txt \
-    && find /opt/venv/lib -type d \( -name tests -o -name include -o -path '*/torch/test' \) -prune -exec rm -r {} + \
+    /opt/pip/bin/pip install -c constraints.txt -r requirements.txt -r requirements-cluster.txt
+# Left out of what the wheels bring: the packages' own tests, and what only a compiler would read. The rest is compiled here, as no
+# process of the container may write beside it; torch's _internal has a file for newer Pythons only.
+RUN find /opt/venv/lib -type d \( -name tests -o -name include -o -path '*/torch/test' \) -prune -exec rm -r {} + \
     && find /opt/venv/lib -type f \( -name '*.a' -o -name '*.pyx' -o -name '*.pxd' \) -delete \
     && find /opt/venv/lib -type f -path '*/torch/bin/*' ! -name torch_shm_manager -delete \
-    && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
+    && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash -x torch/testing/_internal /opt/venv/lib
 
 # DropViz itself, with its command and its version's record beside it, in /opt/dropviz.
 FROM packages AS program
 COPY . .
 RUN /opt/pip/bin/pip install --no-deps --no-build-isolation --target /tmp/made . \
     && mv /tmp/made/bin /tmp/made/*.dist-info . \
-    && rm -r build ./*.egg-info requirements*.txt constraints.txt pyproject.toml setup torch-build \
+    && rm -rf build ./*.egg-info requirements*.txt constraints.txt pyproject.toml setup torch-build \
     && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash dropviz pages app.py
 
 FROM ${BASE}

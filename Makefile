@@ -38,8 +38,8 @@ lint: setup-dev ## Check style and layers.
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 	$(bin)/lint-imports --no-logo
-	$(bin)/shellcheck --severity=warning $$(grep -l "^#!/usr/bin/env bash" setup/* .ci/*)
-	$(bin)/hadolint Dockerfile
+	$(bin)/shellcheck --severity=warning $$(grep -l "^#!/usr/bin/env bash" setup/* .ci/* tests/image/database/*)
+	$(bin)/hadolint Dockerfile tests/image/database/Dockerfile
 
 types: setup-dev ## Check the types.
 	$(bin)/mypy

@@ -36,8 +36,7 @@ def main() -> int:
         return 2
     options.out.mkdir(parents=True, exist_ok=True)
     try:
-        archive = build()
-        inside = [sys.executable, "-m", "tests.image.inside", str(archive), str(options.out.absolute())]
+        inside = [sys.executable, "-m", "tests.image.inside", str(options.out.absolute()), *map(str, build())]
         code = subprocess.run([*APART, *inside], check=False).returncode
     finally:
         clean(keep_layers=options.keep)

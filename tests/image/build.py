@@ -14,25 +14,35 @@ from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = Path(os.environ.get("DROPVIZ_IMAGE_WORK", "~/.cache/dropviz-image")).expanduser().absolute()
-BASE, LAYERS, TEMPORARY, ARCHIVE = WORK / "base", WORK / "layers", WORK / "tmp", WORK / "dropviz.tar"
-DOCKER = WORK / "docker"
+BASE, LAYERS, TEMPORARY, DOCKER = WORK / "base", WORK / "layers", WORK / "tmp", WORK / "docker"
+PYTHON_BASE = "localhost/python-base"
+NAMES = ("dropviz", "database")
 IN_BASE = "python3,python3-venv,ca-certificates"
 PASSED_ON = ("index-url", "extra-index-url", "find-links", "cert")
 
 
-def build() -> Path:
-    """Build ``localhost/dropviz`` and return the archive of it."""
+def build() -> list[Path]:
+    """Build DropViz and what stands in for PostgreSQL; the archives of both."""
     TEMPORARY.mkdir(parents=True, exist_ok=True)
     timed("base from Debian's archive", make_base)
     timed("image by buildah", build_image)
-    ARCHIVE.unlink(missing_ok=True)
-    buildah("push", "--quiet", "localhost/dropviz", f"docker-archive:{ARCHIVE}:dropviz:latest")
-    return ARCHIVE
+    stand_in = str(ROOT / "tests/image/database")
+    buildah("bud", "--layers", "--build-arg", f"BASE={PYTHON_BASE}", "--tag", "localhost/database", stand_in)
+    for name in NAMES:
+        archive(name).unlink(missing_ok=True)
+        buildah("push", "--quiet", f"localhost/{name}", f"docker-archive:{archive(name)}:{name}:latest")
+    return [archive(name) for name in NAMES]
+
+
+def archive(name: str) -> Path:
+    """The file that an image is kept in between buildah and Docker."""
+    return WORK / f"{name}.tar"
 
 
 def clean(*, keep_layers: bool) -> None:
     """Remove what was built; the base stays, and on request the layers."""
-    ARCHIVE.unlink(missing_ok=True)
+    for name in NAMES:
+        archive(name).unlink(missing_ok=True)
     for folder in (DOCKER,) if keep_layers else (DOCKER, LAYERS, TEMPORARY):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -46,16 +56,16 @@ def make_base() -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         shutil.rmtree(unfinished / "var/cache/apt/archives")
         unfinished.rename(BASE)
-    if subprocess.run([*command_line(), "inspect", "localhost/python-base"], capture_output=True).returncode:
+    if subprocess.run([*command_line(), "inspect", PYTHON_BASE], capture_output=True).returncode:
         container = buildah("from", "scratch")
         buildah("add", "--quiet", container, f"{BASE}/")
-        buildah("commit", "--quiet", "--rm", container, "localhost/python-base")
+        buildah("commit", "--quiet", "--rm", container, PYTHON_BASE)
 
 
 def build_image() -> None:
     """The Dockerfile, with this machine's pip settings; the folders that these name are seen by the build."""
     arguments = {
-        "BASE": "localhost/python-base",
+        "BASE": PYTHON_BASE,
         "DEVICE": "cpu",
         "VERSION": tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"],
         "REVISION": subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip(),

@@ -1,4 +1,4 @@
-"""What is tried with the image, in namespaces without a network: ``python -m tests.image.inside ARCHIVE PICTURES``."""
+"""What is tried with the image, in namespaces without a network: ``python -m tests.image.inside PICTURES ARCHIVE…``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.served import launch
+from tests.image.cluster import cluster
 from tests.image.engine import compose, docker, done, engine, state, until
 
 URL = "http://127.0.0.1:8501"
@@ -54,13 +55,15 @@ print(json.dumps(found))
 
 def main() -> int:
     """Try all of it; the first thing that does not hold ends it."""
-    archive, pictures = Path(sys.argv[1]), Path(sys.argv[2])
+    pictures, *archives = map(Path, sys.argv[1:])
     with engine(), sync_playwright() as playwright:
-        docker("load", "--quiet", "--input", str(archive))
+        for archive in archives:
+            docker("load", "--quiet", "--input", str(archive))
         browser = launch(playwright)
         print_size()
         first_look(browser, pictures)
         hardened(browser, pictures)
+        cluster()
         browser.close()
     print("All held.")
     return 0
