@@ -45,13 +45,7 @@ SHOWN = re.compile("example|done")  # a finished preset that the image carries, 
 JOBS = """
 import json
 from dropviz.store import Store
-store = Store.open()
-found = []
-for summary in store.experiments():
-    experiment = store.experiment(summary.view_id)
-    steps = [points[-1].step if (points := store.points(job.id)) else 0 for job in experiment.jobs]
-    found.append({"id": summary.view_id, "state": experiment.state, "step": max(steps, default=0)})
-print(json.dumps(found))
+print(json.dumps([{"id": each.id, "state": each.state, "step": each.step} for each in Store.open().experiments()]))
 """
 
 
