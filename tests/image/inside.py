@@ -28,18 +28,13 @@ TINY = [
     "--set",
     "observe.refreshes=2",
 ]
-LONG = [
-    "--preset",
-    "noisy-digits",
-    "--arms",
-    "none",
-    "--seeds",
-    "1",
-    "--set",
-    "train.steps=90000",
-    "--set",
-    "observe.statistics=0",
-]
+# As the page does it: a command's run would end with its command.
+LONG = """
+from dropviz.experiment import preset
+from dropviz.store import Store
+settings = ["arms=none", "seeds=1", "train.steps=90000", "observe.statistics=0"]
+Store.open().submit(preset("noisy-digits").with_settings(settings), owner="somebody")
+"""
 SERVICE = "dropviz-dropviz-1"
 SHOWN = re.compile("example|done")  # a finished preset that the image carries, or one that ran in it
 JOBS = """
@@ -110,7 +105,7 @@ def hardened(browser: Browser, pictures: Path) -> None:
     print("  dropviz run in it, its Curvature page: done")
     if "doctor" in docker("exec", SERVICE, "dropviz", "--help"):
         print(docker("exec", SERVICE, "dropviz", "doctor"))
-    docker("exec", "--detach", SERVICE, "dropviz", "run", *LONG, "--out", "/tmp/long")
+    docker("exec", SERVICE, "python", "-c", LONG)
     until(
         lambda: any(job["state"] == "running" and job["step"] > 0 for job in jobs()), "a long run makes steps"
     )
