@@ -21,13 +21,14 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 # pip stands in an environment of its own, so that none is in the one that is kept.
 RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/venv
 WORKDIR /opt/dropviz
-COPY requirements.txt requirements-cluster.txt constraints.txt setup/torch-build ./
+COPY requirements.txt requirements-cluster.txt requirements-login.txt constraints.txt setup/torch-build ./
 # PyTorch first and alone: a wrong build is noticed before what it needs, gigabytes for CUDA, is fetched.
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/pip/bin/pip install --no-deps "$(grep '^torch==' requirements.txt)" \
     && /opt/venv/bin/python torch-build "${DEVICE}"
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/pip/bin/pip install -c constraints.txt -r requirements.txt -r requirements-cluster.txt
+    /opt/pip/bin/pip install -c constraints.txt -r requirements.txt -r requirements-cluster.txt \
+        -r requirements-login.txt
 # Left out of what the wheels bring: the packages' own tests, and what only a compiler would read. The rest is compiled here, as no
 # process of the container may write beside it; torch's _internal has a file for newer Pythons only.
 RUN find /opt/venv/lib -type d \( -name tests -o -name include -o -path '*/torch/test' \) -prune -exec rm -r {} + \

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -22,7 +23,8 @@ def engine() -> Iterator[None]:
     """Run dockerd in the namespaces that this process has for itself; its sockets are in a /run of their own."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "run", "/run"], check=True)
-    DOCKER.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(DOCKER, ignore_errors=True)  # a run that was killed leaves containers that would start again
+    DOCKER.mkdir(parents=True)
     with (DOCKER / "dockerd.log").open("w") as log:
         daemon = subprocess.Popen(["dockerd", "--data-root", str(DOCKER / "root")], stdout=log, stderr=log)
         try:
