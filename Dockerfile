@@ -41,7 +41,7 @@ FROM packages AS program
 COPY . .
 RUN /opt/pip/bin/pip install --no-deps --no-build-isolation --target /tmp/made . \
     && mv /tmp/made/bin /tmp/made/*.dist-info . \
-    && rm -rf build ./*.egg-info requirements*.txt constraints.txt pyproject.toml setup torch-build \
+    && rm -rf build ./*.egg-info constraints.txt pyproject.toml setup torch-build \
     && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash dropviz pages app.py
 
 FROM ${BASE}

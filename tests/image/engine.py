@@ -23,13 +23,22 @@ def engine() -> Iterator[None]:
     """Run dockerd in the namespaces that this process has for itself; its sockets are in a /run of their own."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "run", "/run"], check=True)
-    shutil.rmtree(DOCKER, ignore_errors=True)  # a run that was killed leaves containers that would start again
+    shutil.rmtree(
+        DOCKER, ignore_errors=True
+    )  # a run that was killed leaves containers that would start again
     DOCKER.mkdir(parents=True)
     with (DOCKER / "dockerd.log").open("w") as log:
         daemon = subprocess.Popen(["dockerd", "--data-root", str(DOCKER / "root")], stdout=log, stderr=log)
         try:
             until(lambda: done("info"), "Docker's engine answers", 60)
             yield
+        except BaseException:
+            for container in docker("ps", "--all", "--format", "{{.Names}}").split():
+                said = subprocess.run(
+                    ["docker", "logs", "--tail", "20", container], capture_output=True, text=True
+                )
+                print(f"--- {container}: {state(container)}\n{said.stdout}{said.stderr}", file=sys.stderr)
+            raise
         finally:
             daemon.terminate()
             daemon.wait(60)
