@@ -13,7 +13,7 @@ bin := .venv/bin
 pytest := OMP_NUM_THREADS=1 $(bin)/python -m pytest -rs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-slow faults lint types format bench audit fuzz carried replicated screenshots image clean
+.PHONY: help setup setup-dev run test test-slow faults lint types format bench audit fuzz carried replicated screenshots image image-test clean
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,8 @@ lint: setup-dev ## Check style and layers.
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 	$(bin)/lint-imports --no-logo
+	$(bin)/shellcheck --severity=warning $$(grep -l "^#!/usr/bin/env bash" setup/* .ci/* tests/image/database/*)
+	$(bin)/hadolint Dockerfile tests/image/database/Dockerfile
 
 types: setup-dev ## Check the types.
 	$(bin)/mypy
@@ -68,8 +70,13 @@ screenshots: setup-dev ## Take the pictures of the Lab (docs/images/).
 	@bash setup/programs chromium
 	$(bin)/python -m tests.browser.screenshots $(ARGS)
 
-image: ## Build the container image; pip's settings (PIP_INDEX_URL, …) pass through.
-	docker build --build-arg PIP_INDEX_URL --build-arg PIP_EXTRA_INDEX_URL --tag $(IMAGE) $(ARGS) .
+image: ## Build the container image; DEVICE=cpu or cuda, and pip's settings (PIP_INDEX_URL, …), pass through.
+	docker build --build-arg DEVICE --build-arg PIP_INDEX_URL --build-arg PIP_EXTRA_INDEX_URL \
+		--build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)" --build-arg REVISION="$$(git rev-parse HEAD)" \
+		--tag $(IMAGE) $(ARGS) .
+
+image-test: setup-dev ## Build the image without Docker, run it by Docker's engine, look at it (as root; minutes, 5 GB).
+	$(bin)/python -m tests.image $(ARGS)
 
 clean: ## Remove .venv, caches and build leftovers; never a run's data.
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 SETUP_FILES = [
     "requirements.txt",
+    "requirements-cluster.txt",
     "requirements-dev.txt",
     "requirements-oracles.txt",
     "constraints.txt",
@@ -158,7 +159,7 @@ def test_what_is_set_up_for_the_tests_is_set_up_for_running_too(project: Path) -
     record = recording_python(project)
     assert set_up(project, "test").returncode == 0
     together, alone, _ = installs(record)
-    assert "-r requirements.txt -r requirements-dev.txt" in together
+    assert "-r requirements.txt -r requirements-cluster.txt -r requirements-dev.txt" in together
     assert "--no-deps -r requirements-oracles.txt" in alone
     assert set_up(project, "run").returncode == 0
     assert installs(record) == []
@@ -307,16 +308,3 @@ def test_no_file_names_a_host_that_packages_come_from() -> None:
         if found := PACKAGE_HOSTS.search(text):
             named[name] = found[0]
     assert named == {}
-
-
-def test_the_container_runs_as_nobody_special_and_gets_only_what_it_runs_from() -> None:
-    text = (ROOT / "Dockerfile").read_text()
-    assert re.search(r"^USER 10001", text, re.MULTILINE)
-    assert re.search(r"^HEALTHCHECK ", text, re.MULTILINE)
-    first, *others = [
-        line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] not in "#"
-    ]
-    assert first == "*"
-    let_in = {line.removeprefix("!") for line in others if line.startswith("!")}
-    assert {"app.py", "pages", "dropviz", ".streamlit", "pyproject.toml", "requirements.txt"} <= let_in
-    assert not let_in & {".venv", ".git", "tests", "benchmarks"}
