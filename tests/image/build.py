@@ -118,7 +118,8 @@ def buildah(*arguments: str) -> str:
 
 
 def command_line() -> list[str]:
-    return ["buildah", "--root", str(LAYERS), "--runroot", str(TEMPORARY / "run")]
+    """buildah, with mounts of its own: it leaves those of its layers behind, which end with the process then."""
+    return ["unshare", "--mount", "buildah", "--root", str(LAYERS), "--runroot", str(TEMPORARY / "run")]
 
 
 def environment() -> dict[str, str]:
