@@ -77,9 +77,11 @@ def test_a_user_who_may_not_make_tables_is_told(postgres_server, data: Path) -> 
     assert "make that user its owner" in said
 
 
-def test_a_database_without_unicode_is_refused(postgres_server, data: Path) -> None:
-    postgres_server.execute("CREATE DATABASE old TEMPLATE template0 ENCODING 'LATIN1'")
-    assert "keeps text as LATIN1" in refusal(postgres_server.url("old"))
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_without_unicode_is_refused(postgres_server, data: Path, encoding: str) -> None:
+    name = f"old_{encoding.lower()}"
+    postgres_server.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
+    assert f"keeps text as {encoding}" in refusal(postgres_server.url(name))
 
 
 def test_without_psycopg_the_line_that_installs_it_is_told(data: Path) -> None:

@@ -29,6 +29,7 @@ STOPPED_SECONDS = 5
 # How long the other end may be gone before a connection counts as lost, which is less than a lease.
 TCP = {"connect_timeout": 5, "keepalives_idle": 3, "keepalives_interval": 2, "keepalives_count": 2}
 TCP |= {"tcp_user_timeout": 8000}
+TEXT = {"client_encoding": "utf8"}  # or a server without one, SQL_ASCII, would answer in bytes
 
 SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 CHANGE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
@@ -179,7 +180,7 @@ def _first_line(text: str) -> str:
 
 
 def _engine(url: URL) -> Engine:
-    arguments: dict[str, Any] = {**TCP, "application_name": "dropviz", **url.query}
+    arguments: dict[str, Any] = {**TCP, **TEXT, "application_name": "dropviz", **url.query}
     engine = create_engine(url, connect_args=arguments, isolation_level="AUTOCOMMIT", max_overflow=32)
 
     @event.listens_for(engine, "connect")
