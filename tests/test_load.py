@@ -41,3 +41,4 @@ def test_what_grew_only_at_first_is_flat_afterwards() -> None:
     noise = np.random.default_rng(0).normal(size=len(at))
     assert slope(at, np.minimum(at, 600) + noise).is_flat
     assert not slope(at, at + noise).is_flat
+    assert slope(at, np.full(len(at), 30.0)).is_flat

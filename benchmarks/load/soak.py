@@ -47,7 +47,7 @@ def slope(seconds: Sequence[float], values: Sequence[float]) -> Slope:
     blocks = np.array_split(np.arange(len(at)), min(BLOCKS, len(at)))
     x, y = (np.array([part[block].mean() for block in blocks]) for part in (at, found))
     fit = stats.linregress(x, y)
-    half = stats.t.ppf(0.975, len(x) - 2) * fit.stderr
+    half = stats.t.ppf(0.975, len(x) - 2) * fit.stderr if np.ptp(y) else 0.0  # of what never moved
     return Slope(
         estimate=float(fit.slope),
         lower=float(fit.slope - half),
