@@ -13,7 +13,7 @@ bin := .venv/bin
 pytest := OMP_NUM_THREADS=1 $(bin)/python -m pytest -rs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-slow faults lint types format bench audit fuzz carried replicated screenshots image image-test clean
+.PHONY: help setup setup-dev run test test-slow faults lint types format bench soak audit fuzz carried replicated screenshots image image-test clean
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +59,9 @@ audit: ## Look up the pinned versions among known vulnerabilities.
 
 fuzz: setup-dev ## Feed every reader with 11,000 inputs, real ones damaged among them (some 15 minutes).
 	$(bin)/python -W ignore -m tests.fuzz $(ARGS)
+
+soak: setup-dev ## Half an hour of a class's load on a real server: whether anything grows. ARGS="--soak 5" is shorter.
+	$(bin)/python -m benchmarks.load $(ARGS)
 
 carried: setup-dev ## Compute the results that the first screen shows (dropviz/results/) anew.
 	$(bin)/python -m dropviz.commands.carried $(ARGS)

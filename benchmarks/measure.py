@@ -89,16 +89,16 @@ def steps_per_second(update: Callable[[], object], steps: int) -> float:
     return steps / (time.process_time() - started)
 
 
-def wait_until(condition: Callable[[], object], what: str) -> float:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> float:
     """Ask until the condition holds; returns the moment (``time.perf_counter``) at which it did.
 
     Raises:
-        TimeoutError: It did not within a minute.
+        TimeoutError: It did not within so many seconds.
     """
-    deadline = time.perf_counter() + PATIENCE_SECONDS
+    deadline = time.perf_counter() + seconds
     while not condition():
         if time.perf_counter() > deadline:
-            raise TimeoutError(f"{what}: not within {PATIENCE_SECONDS:.0f} seconds")
+            raise TimeoutError(f"{what}: not within {seconds:.0f} seconds")
         time.sleep(POLL_SECONDS)
     return time.perf_counter()
 

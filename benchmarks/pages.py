@@ -7,8 +7,8 @@ from http.client import HTTPConnection
 
 from benchmarks.filled import fill
 from benchmarks.measure import Row, Summary, temporary_data
+from benchmarks.served import server
 from benchmarks.tab import ME, Tab
-from benchmarks.viewers import _server
 from dropviz.store import Store
 
 MOST_MILLISECONDS = 150  # processor time of a refresh of Compare with everything in it
@@ -23,7 +23,7 @@ def measure(*, quick: bool) -> list[Row]:
         store.close()
         from dropviz import settings
 
-        with _server(settings.data_dir()) as (port, process):
+        with server(settings.data_dir()) as (port, process):
             _warm(port, process)
             what = f"Compare, {runs} runs of {points:,} points × 20 metrics"
             return [

@@ -12,7 +12,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
-from benchmarks.viewers import _cpu_seconds
+from benchmarks.served import cpu_seconds
 from dropviz.web.visitor import COOKIE
 
 ME = "0123456789abcdef" * 2
@@ -62,7 +62,7 @@ class Tab:
         message.rerun_script.page_name = self.page
         message.rerun_script.fragment_id = fragment
         message.rerun_script.cached_message_hashes.extend(self.kept)
-        before, started, size = _cpu_seconds(self.process), time.perf_counter(), 0
+        before, started, size = cpu_seconds(self.process), time.perf_counter(), 0
         self.connection.send(message.SerializeToString())
         while True:
             raw = self.connection.recv(timeout=PATIENCE_SECONDS)
@@ -70,7 +70,7 @@ class Tab:
             found = ForwardMsg.FromString(raw if isinstance(raw, bytes) else raw.encode())
             self._take(found)
             if found.WhichOneof("type") == "script_finished":
-                cpu, wall = _cpu_seconds(self.process) - before, time.perf_counter() - started
+                cpu, wall = cpu_seconds(self.process) - before, time.perf_counter() - started
                 return Pass(cpu=1000 * cpu, wall=1000 * wall, bytes=size)
 
     def _take(self, found: ForwardMsg) -> None:

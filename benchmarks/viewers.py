@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.measure import Row, Summary, ratio, temporary_data, wait_until
+from benchmarks.served import ROOT, cpu_seconds, server
 from dropviz.engine.lifeline import death_signal
 from dropviz.experiment import preset
 from dropviz.store import Store
 
-ROOT = Path(__file__).resolve().parent.parent
 FEW, MANY = 1, 30
 MOST_MILLISECONDS = 1.5
 # A run that is still under way when a window ends, with points as dense as the default preset's.
@@ -52,7 +46,7 @@ def measure(*, quick: bool) -> list[Row]:
     """
     seconds, rounds = (5, 1) if quick else (10, 2)
     windows: dict[int, list[Window]] = {FEW: [], MANY: []}
-    with temporary_data() as folder, _server(folder) as (port, page):
+    with temporary_data() as folder, server(folder) as (port, page):
         store = Store.open()
         try:
             _watch(store, port, page, viewers=MANY, seconds=1, idle=0.0)  # what only the first requests cost
@@ -107,9 +101,9 @@ def _summary(windows: list[Window], quantity: Callable[[Window], float]) -> Summ
 
 def _idle(page: int, seconds: float) -> float:
     """CPU seconds per second of the page process when nobody asks."""
-    before = _cpu_seconds(page)
+    before = cpu_seconds(page)
     time.sleep(seconds)
-    return (_cpu_seconds(page) - before) / seconds
+    return (cpu_seconds(page) - before) / seconds
 
 
 def _watch(store: Store, port: int, page: int, *, viewers: int, seconds: int, idle: float) -> Window:
@@ -125,73 +119,12 @@ def _watch(store: Store, port: int, page: int, *, viewers: int, seconds: int, id
         assert poller.stdin is not None
         if poller.stdout.readline() != "ready\n":
             raise RuntimeError("the viewers could not connect")
-        before, started = _cpu_seconds(page), time.perf_counter()
+        before, started = cpu_seconds(page), time.perf_counter()
         poller.stdin.write("go\n")
         poller.stdin.flush()
         found = json.loads(poller.stdout.readline())
-        elapsed, used = time.perf_counter() - started, _cpu_seconds(page) - before
+        elapsed, used = time.perf_counter() - started, cpu_seconds(page) - before
     if store.experiment(view_id).state != "running":
         raise RuntimeError("the run ended while it was watched: RUN needs more steps on this machine")
     store.request(view_id, "stop")
     return Window(seconds=elapsed, cpu=used - idle * elapsed, **found)
-
-
-@contextmanager
-def _server(folder: Path) -> Iterator[tuple[int, int]]:
-    """``dropviz serve`` on a free port; yields the port and the process that serves the page."""
-    port = _free_port()
-    command = [sys.executable, "-m", "dropviz", "serve", "--port", str(port)]
-    with (folder / "serve.log").open("wb") as log:
-        serve = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, preexec_fn=death_signal())
-    page = None
-    try:
-        wait_until(lambda: serve.poll() is not None or _answers(port), "the server answers")
-        page = _page_of(serve.pid)
-        yield port, page
-    finally:
-        serve.terminate()
-        try:
-            serve.wait(20)
-        except subprocess.TimeoutExpired:
-            serve.kill()
-            serve.wait()
-        if page is not None:
-            wait_until(lambda: not Path(f"/proc/{page}").exists(), "the page's process has ended")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer:
-            return answer.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def _page_of(parent: int) -> int:
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            stat, command = (entry / "stat").read_text(encoding="utf-8"), (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if int(stat.rpartition(")")[2].split()[1]) == parent and b"streamlit" in command:
-            return int(entry.name)
-    raise RuntimeError("dropviz serve started no page: see its messages")
-
-
-def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process, all threads.
-
-    Linux has a clock for every process, with the resolution of its scheduler; /proc/PID/stat, the same sum in
-    hundredths of a second, is too coarse for one viewer's few refreshes and serves where there is no such clock.
-    """
-    try:
-        return time.clock_gettime((~pid << 3) | 2)
-    except OSError:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

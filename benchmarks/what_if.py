@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 
 from benchmarks.measure import Row, Summary, temporary_data
+from benchmarks.served import server
 from benchmarks.tab import ME, Pass, Tab
-from benchmarks.viewers import _server
 from dropviz.engine import lock
 from dropviz.experiment import preset
 from dropviz.store import Point, Store
@@ -36,7 +36,7 @@ def measure(*, quick: bool) -> list[Row]:
         try:
             sweep_id, queued = _queue(store)
             _fill(store, 3 * SIDE * SIDE - 3 * rounds)
-            with _server(folder) as (port, process):
+            with server(folder) as (port, process):
                 tab = Tab.open(port, process, "what-if", f"sweep={sweep_id}&show=ratio")
                 with tab.connection:
                     return [queued, *_passes(store, tab, rounds)]

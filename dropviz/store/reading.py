@@ -1,4 +1,4 @@
-"""Experiments as readers see them: their derived state, their revision, their place in the queue."""
+"""Experiments as readers see them: their derived state, their revision."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, select
 
 from dropviz.experiment import ExperimentSpec
-from dropviz.store.jobs import fairest_queued
 from dropviz.store.records import (
     FINAL,
     LEASE_SECONDS,
@@ -30,17 +29,21 @@ from dropviz.store.schema import (
     experiment_results,
     experiments,
     jobs,
-    queue,
     results,
     workers,
 )
 
+_measuring = jobs.alias()
+_attached_to = select(experiment_jobs.c.job_id).where(experiment_jobs.c.experiment_id == bindparam("view_id"))
 # Built once: it is asked for every viewer, every second.
 _REVISION = (
     select(
         experiments.c.revision.label("own"),
         func.coalesce(func.sum(jobs.c.revision), 0).label("of_jobs"),
-        select(queue.c.revision).scalar_subquery().label("of_queue"),
+        select(func.coalesce(func.sum(_measuring.c.revision), 0) + func.count())
+        .where(_measuring.c.weights_of.in_(_attached_to))
+        .scalar_subquery()
+        .label("of_refreshes"),
         func.min(jobs.c.heartbeat_at).filter(jobs.c.state == "running").label("heartbeat_at"),
     )
     .select_from(experiments.join(experiment_jobs).join(jobs))
@@ -156,15 +159,15 @@ def _silent(heartbeat_at: float | None, now: float) -> bool:
 
 
 def revision(connection: Connection, view_id: str, now: float) -> int:
-    """A number that grows whenever anything visible of an experiment changes; one small query.
+    """A number that grows whenever anything visible of an experiment changes but its place in the queue; one small query.
 
-    It counts the changes of the experiment, its jobs and the queue. The last bit says whether a job has fallen
-    silent, which is no change in the store.
+    It counts the changes of the experiment, its jobs and the refreshes of their weights on request. The last bit says
+    whether a job has fallen silent, which is no change in the store.
     """
     row = connection.execute(_REVISION, {"view_id": view_id}).first()
     if row is None:
         raise UnknownExperiment(view_id)
-    return 2 * (row.own + row.of_jobs + row.of_queue) + int(_silent(row.heartbeat_at, now))
+    return 2 * (row.own + row.of_jobs + row.of_refreshes) + int(_silent(row.heartbeat_at, now))
 
 
 def summaries(connection: Connection, owner: str | None, limit: int, now: float) -> list[ExperimentSummary]:
@@ -187,15 +190,6 @@ def summaries(connection: Connection, owner: str | None, limit: int, now: float)
         )
         for row in rows
     ]
-
-
-def queue_position(connection: Connection, view_id: str, now: float) -> int:
-    """How many jobs of others come before this experiment's first; 0 when one of its own runs or is next."""
-    mine = {job.id: job.state for job in _attached(connection, [view_id])[view_id]}
-    if "running" in mine.values():
-        return 0
-    order = fairest_queued(connection, now)
-    return next((place for place, job in enumerate(order) if job in mine), 0)
 
 
 def identity_of(connection: Connection, job_id: int) -> str:

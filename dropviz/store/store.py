@@ -19,6 +19,7 @@ from dropviz.store.database import Database, open_database
 from dropviz.store.finals import Finals, LastValues
 from dropviz.store.imports import ImportedExperiment
 from dropviz.store.overview import Overview
+from dropviz.store.places import Places
 from dropviz.store.records import (
     Action,
     Claim,
@@ -52,6 +53,7 @@ class Store:
         self.curves = Curves(database)
         self.overview = Overview(database)
         self._last_values = LastValues()
+        self._places = Places()
 
     @classmethod
     def open(cls, url: str | Path | None = None, *, verify: bool = True) -> Self:
@@ -144,7 +146,7 @@ class Store:
             return jobs.watched(connection)
 
     def revision(self, view_id: str) -> int:
-        """A number that grows whenever anything visible of the experiment changes; cheap to ask.
+        """A number that grows whenever anything visible of the experiment changes but its place in the queue; cheap to ask.
 
         Raises:
             UnknownExperiment: No experiment has this id.
@@ -208,7 +210,7 @@ class Store:
     def queue_position(self, view_id: str) -> int:
         """How many jobs come before this experiment's first one; 0 when it runs or is next."""
         with self.database.read() as connection:
-            return reading.queue_position(connection, view_id, self.database.now())
+            return self._places.of(connection, view_id, self.database.now())
 
     def workers(self) -> list[Worker]:
         """The engines that take jobs from this store."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import streamlit as st
@@ -46,7 +48,12 @@ class AccountsOnly:
 
 
 def required() -> bool:
-    """Whether the secrets of this server have a section ``[auth]``."""
+    """Whether the secrets of this server have a section ``[auth]``; the files are looked at once a second, not for every poll."""
+    return _required(int(time.monotonic()))
+
+
+@lru_cache(maxsize=1)
+def _required(second: int) -> bool:
     return bool(secrets_singleton.load_if_toml_exists() and secrets_singleton.get("auth"))
 
 

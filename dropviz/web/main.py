@@ -9,6 +9,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from dropviz.web import login
 from dropviz.web.shown import PAGES
+from dropviz.web.turns import turn
 
 ICON = Path(__file__).with_name("icon.png")
 WORDMARK = Path(__file__).with_name("wordmark.svg")
@@ -17,7 +18,12 @@ SIDEBAR_WIDTH = 340  # pixels: three buttons with their keys fit side by side
 
 
 def main() -> None:
-    """Set up the window and run the page that the URL names."""
+    """Set up the window and run the page that the URL names, when it is this script's turn."""
+    with turn():
+        _draw()
+
+
+def _draw() -> None:
     st.logo(str(WORDMARK), size="large")
     st.html(STYLE)
     pages = [_page(file) for file in sorted(PAGES.glob("[0-9]*.py"))]

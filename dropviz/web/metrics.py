@@ -16,6 +16,8 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from streamlit import runtime
+from streamlit.runtime.stats import GaugeStat
 
 from dropviz import __version__, settings
 from dropviz.store import Store, StoreError
@@ -80,10 +82,20 @@ class _StoreNow(Collector):
         yield _one("experiments", "Experiments in the store.", counts.experiments)
         yield _one("results", "Results that can be joined.", counts.results)
         yield _one("watched", "Experiments that somebody watches.", len(readers()))
+        yield _one("open_pages", "Pages that somebody has open.", _open_pages())
         yield from _disk()
         versions = {name: settings.version_of(name) for name in ("torch", "streamlit")}
         about = {"version": __version__, "python": platform.python_version(), **versions}
         yield InfoMetricFamily("dropviz_build", "What serves.", about)
+
+
+def _open_pages() -> float:
+    """As Streamlit counts them; 0 where none runs."""
+    if not runtime.exists():
+        return 0
+    family = "active_sessions"
+    found = runtime.get_instance().stats_mgr.get_stats([family]).get(family, ())
+    return sum(stat.value for stat in found if isinstance(stat, GaugeStat))
 
 
 def _disk() -> Iterator[Metric]:

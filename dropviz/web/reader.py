@@ -85,7 +85,6 @@ class Reader(Feed):
         self._refreshes = self._finished_refreshes()
         self._epochs = _epochs(experiment)
         self._revision = -1
-        self._position = 0
         self._bodies = {}
         self._progress = b"{}"
         self._story: dict[str, Any] = {}
@@ -101,9 +100,10 @@ class Reader(Feed):
             except Exception:
                 self._start_over()  # whatever it had got half of is read again
                 raise
-        waits = self.experiment.state in ("queued", "stalled")
-        trouble = self.store.trouble() if waits else ""
-        moving = progress(self.experiment, self._position, self.store.now(), trouble)
+        state = self.experiment.state
+        position = self.store.queue_position(self.view_id) if state == "queued" else 0
+        trouble = self.store.trouble() if state in ("queued", "stalled") else ""
+        moving = progress(self.experiment, position, self.store.now(), trouble)
         self._progress = json.dumps(moving, separators=(",", ":")).encode()
 
     def _catch_up(self, revision: int) -> None:
@@ -114,7 +114,6 @@ class Reader(Feed):
         self._read_points()
         if self.experiment.spec.data.planar or self._picture == "sample":
             self._read_pictures()
-        self._position = self.store.queue_position(self.view_id) if self.experiment.state == "queued" else 0
         failed = {job.arm for job in self.experiment.jobs if job.state == "failed"}
         self._story = story(self.experiment.spec, self._aggregate, state=self.experiment.state, failed=failed)
         self._bodies.clear()

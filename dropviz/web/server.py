@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,6 +25,10 @@ from dropviz.web import exports, live, metrics, plotly_js
 from dropviz.web.guard import Guard
 from dropviz.web.login import AccountsOnly
 from dropviz.web.visitor import VisitorCookie
+
+# How long a thread that draws a page keeps the interpreter to itself while a poll for live data waits: Python's own 5 ms are
+# taken several times by each poll.
+SWITCH_SECONDS = 0.001
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +68,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     logs.adopt()
     await run_sync(live.store)
     _quiet_collector()
+    sys.setswitchinterval(SWITCH_SECONDS)
     keeper = await run_sync(start_engine_if_none)
     try:
         yield

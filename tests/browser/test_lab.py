@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, WebSocketRoute, expect
+from playwright.sync_api import Locator, Page, Route, WebSocket, WebSocketRoute, expect
 
 from dropviz.experiment import ExperimentSpec, preset
 from tests.browser.served import Served, serving
@@ -198,6 +198,30 @@ def test_the_buttons_follow_a_state_that_came_back_unseen(page: Page, served: Se
     expect(button(page, "Resume")).to_be_visible()
     served.store.request(view_id, "stop")
     served.store.request(other, "stop")
+
+
+def test_a_run_that_gets_its_slot_has_no_page_drawn_again_and_one_that_ends_has(
+    page: Page, served: Served
+) -> None:
+    sent: list[bytes] = []
+
+    def listen(socket: WebSocket) -> None:
+        socket.on("framesent", lambda payload: sent.append(payload if isinstance(payload, bytes) else b""))
+
+    page.on("websocket", listen)
+    other = served.store.submit(long_run(700), owner="somebody")
+    served.wait_until(lambda: served.store.experiment(other).state == "running", "the slot is taken")
+    view_id = start_long_run(page, served, 701)
+    state(page, "queued")
+    before = len(sent)
+    served.store.request(other, "stop")
+    state(page, "running")
+    served.wait_until(lambda: points(page) > 0, "the first point is drawn")
+    assert [frame for frame in sent[before:] if b"changed" in frame] == []
+    served.store.request(view_id, "stop")
+    state(page, "stopped")
+    expect(button(page, "Stop")).to_be_disabled()
+    assert [frame for frame in sent[before:] if b"changed" in frame] != []
 
 
 @pytest.mark.slow  # also because it is not steady: once in six runs the page had stayed half drawn after connecting again

@@ -27,6 +27,12 @@ USER = {
 AUTH = {"redirect_uri": f"{ORIGIN}/oauth2callback", "cookie_secret": SECRET}
 
 
+@pytest.fixture(autouse=True)
+def _looked_up_anew() -> None:
+    """Whether there are accounts is remembered for a second, which is longer than a test takes."""
+    login._required.cache_clear()
+
+
 @pytest.fixture
 def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Secrets with a section [auth]."""

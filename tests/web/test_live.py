@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.applications import Starlette
 
+from dropviz import logs
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import Store, UnknownExperiment
 from dropviz.web import examples, live
@@ -111,7 +112,9 @@ def test_a_store_that_cannot_be_read_is_an_error_without_its_details(
     answer = get(app, f"/live/{view_id}")
     assert answer.status == 500
     assert "secret" not in sentence(answer.body)
-    assert view_id in caplog.text
+    assert [record.fields for record in caplog.records if record.exc_info] == [
+        logs.of(view=view_id)["fields"]
+    ]
 
 
 def test_a_database_that_is_damaged_is_said_to_be_unusable_and_not_where_it_is(

@@ -87,6 +87,7 @@ def test_it_counts_what_there_is_and_names_nobody(
         "dropviz_experiments": 1,
         "dropviz_results": 6,
         "dropviz_watched": 1,
+        "dropviz_open_pages": 0,
     }
     assert {name: found[name] for name in expected} == expected
     assert found["dropviz_live_request_seconds_count"] >= 1

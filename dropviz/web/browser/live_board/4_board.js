@@ -3,6 +3,7 @@
 
 const BOARDS = new WeakMap();
 const LIVE = ["queued", "running", "stalled", "paused", "open"];
+const UNDER_WAY = ["queued", "running", "stalled"]; // a run changes between these with every arm, and its page has nothing to do
 const RESTING = ["example", "cached", "done", "open", "closed"]; // nothing is on its way whose progress there is to show
 const POLL = 1000, POLL_OPEN = 2000, POLL_PAUSED = 3000, POLL_HIDDEN = 15000, POLL_LONGEST = 20000;
 const REPORT_AGAIN = 4000; // a report is lost while streamlit's connection is down
@@ -23,6 +24,11 @@ export default function (component) {
   board.show(component);
   // Also called for a pass that a newer one overtook, so it only ends what has left the page.
   return () => setTimeout(() => { if (!parent.isConnected) board.end(); }, 0);
+}
+
+// What the buttons go by.
+function standing(state) {
+  return UNDER_WAY.includes(state) ? "under way" : state;
 }
 
 class Board {
@@ -245,8 +251,8 @@ class Board {
     this.announce(answer);
     this.state = answer.state;
     if (touched || changed) { this.drawScrubber(); this.draw(); }
-    // The buttons belong to the script: a run of it when the state is not the one it knows.
-    if (answer.state !== this.scriptState && Date.now() - this.reportedAt > REPORT_AGAIN) {
+    // The buttons belong to the script: a run of it when they are not those of the state that it knows.
+    if (standing(answer.state) !== standing(this.scriptState) && Date.now() - this.reportedAt > REPORT_AGAIN) {
       this.reportedAt = Date.now();
       this.component.setTriggerValue("changed", answer.state);
     }

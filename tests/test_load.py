@@ -1,0 +1,44 @@
+"""The load benchmark in small: a real server, two students, a viewer; and the slope that the soak tells."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.load.scene import Crowd, observe
+from benchmarks.load.soak import slope
+
+
+def test_students_launch_and_everybody_sees_points_without_an_error() -> None:
+    crowd = Crowd(students=3, viewers=5, settings=["train.steps=20"])
+    found = observe(crowd, every=1.0)
+    seen = found.findings
+    assert seen.errors == []
+    assert seen.runs == 3
+    assert len(seen.clicks) == len(seen.firsts) == 3
+    assert seen.waits
+    assert seen.ages
+    assert min(seen.ages) > 0
+    assert found.looks[0].sessions == 3
+
+
+def test_a_slope_is_that_of_a_line_and_covers_it_under_noise() -> None:
+    at = np.arange(0, 1800, 10.0)
+    line = slope(at, 200 + 3 * at / 3600)
+    assert line.estimate == pytest.approx(3)
+    assert (line.lower, line.upper) == pytest.approx((3, 3))
+    covered = 0
+    for seed in range(200):
+        noise = np.random.default_rng(seed).normal(size=len(at))
+        found = slope(at, 200 + 3 * at / 3600 + noise)
+        covered += found.lower <= 3 <= found.upper
+    assert 180 <= covered <= 199
+
+
+def test_what_grew_only_at_first_is_flat_afterwards() -> None:
+    at = np.arange(0, 1800, 10.0)
+    assert slope(at, np.minimum(at, 600)).estimate == pytest.approx(0, abs=1e-6)
+    noise = np.random.default_rng(0).normal(size=len(at))
+    assert slope(at, np.minimum(at, 600) + noise).is_flat
+    assert not slope(at, at + noise).is_flat
+    assert slope(at, np.full(len(at), 30.0)).is_flat
