@@ -10,11 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, Error, Page, Playwright
 
 from dropviz.store import Store
 
@@ -91,6 +91,17 @@ class Served:
             self.process.kill()
             self.process.wait()
         self.log.close()
+
+
+def until(page: Page, condition: str, seconds: float = 30.0) -> None:
+    """Wait until an expression holds in a page. Playwright's own way needs ``eval`` in the page, which our pages forbid."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with suppress(Error):  # the page is on its way to another address
+            if page.evaluate(condition):
+                return
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain for {condition}"
+        page.wait_for_timeout(50)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from dropviz.web.shown import PAGES
-from tests.browser.served import Served
+from tests.browser.served import Served, until
 
 ADDRESSES = [
     file.stem.partition("_")[2].replace("_", "-").lower() for file in sorted(PAGES.glob("[0-9]*.py"))
@@ -21,10 +21,11 @@ def settled(page: Page) -> None:
     """Wait until the page's script has run and its charts are drawn with their numbers."""
     expect(page.locator("h1, h2").filter(visible=True).first).not_to_have_text("Loading …", timeout=60_000)
     expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning")
-    page.wait_for_function(
+    until(
+        page,
         """() => [...document.querySelectorAll('.dv-plot')].every(plot => plot.clientWidth === 0
             || plot.closest('.dv-unmeasured') || plot.querySelector('.main-svg'))
-            && [...document.querySelectorAll('.dv-empty')].every(note => note.hidden || note.textContent !== 'loading')"""
+            && [...document.querySelectorAll('.dv-empty')].every(note => note.hidden || note.textContent !== 'loading')""",
     )
 
 

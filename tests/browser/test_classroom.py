@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from dropviz.classes import ClassDefinition
 from dropviz.experiment import preset
 from dropviz.store import Classroom
-from tests.browser.served import Served
+from tests.browser.served import Served, until
 from tests.browser.test_lab import button
 
 TINY = ('arms=["none", "dropout"]', "train.steps=60", "model.widths=[8]", "observe.evaluations=4")
@@ -54,7 +54,7 @@ def test_two_students_run_and_the_teachers_screen_grows(
         )
         expect(teacher.locator(".dv-band")).to_contain_text(f"{2 * number + 2} seeds")
     dots = "document.querySelector('[data-chart=ladder] .dv-plot').data.find(t => t.meta.role === 'seeds').x.length"
-    teacher.wait_for_function(f"{dots} === 4")
+    until(teacher, f"{dots} === 4")
     button(teacher, "Close the class").click()
     expect(teacher.get_by_text("This class is closed")).to_be_visible()
     students[0].get_by_text("The class", exact=True).click()

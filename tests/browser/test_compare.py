@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, TimeoutError, expect
 
 from dropviz.experiment import preset
-from tests.browser.served import Served
+from tests.browser.served import Served, until
 from tests.browser.test_accessibility import grave, settled
 from tests.browser.test_lab import long_run
 
@@ -62,7 +62,7 @@ def choose(page: Page, label: str, option: str) -> None:
 
 def bars(page: Page) -> list[Any]:
     """Name, value and interval of every difference, as plotly has them."""
-    page.wait_for_function("document.querySelectorAll('.dv-plot .main-svg').length > 0")
+    until(page, "document.querySelectorAll('.dv-plot .main-svg').length > 0")
     script = """() => [...document.querySelectorAll('.dv-plot')].find(plot => plot.getAttribute('aria-label')
         .startsWith('Differences')).data.map(({name, x, error_x}) => [name, x[0], error_x?.array?.[0] ?? null])"""
     return page.evaluate(script)
@@ -144,7 +144,7 @@ def test_delete_is_undone(page: Page, served: Served, mine: tuple[str, str]) -> 
 def test_curves_hold_still_when_the_metric_changes(page: Page, served: Served, mine: tuple[str, str]) -> None:
     page.goto(f"{served.url}/compare?runs={','.join(mine)}")
     plot = "[...document.querySelectorAll('.dv-plot')].find(one => one.closest('.dv-card').textContent.includes('Validation'))"
-    page.wait_for_function(f"{plot}?.data")
+    until(page, f"{plot}?.data")
     page.evaluate(f"() => {{ window.plot = {plot}; }}")
     values = page.evaluate(
         "() => window.plot._fullData.find(one => one.name === 'dropout' && one.mode === 'lines+markers').y.length"
@@ -152,7 +152,7 @@ def test_curves_hold_still_when_the_metric_changes(page: Page, served: Served, m
     assert values == 7
     settled(page)
     choose(page, "Metric", "validation loss")
-    page.wait_for_function("() => window.plot.layout.yaxis.title.text === 'validation loss'")
+    until(page, "() => window.plot.layout.yaxis.title.text === 'validation loss'")
     assert page.evaluate("() => window.plot.isConnected")
 
 
@@ -161,9 +161,9 @@ def test_a_run_under_way_is_drawn_as_it_goes(page: Page, served: Served) -> None
     page.goto(f"{served.url}/compare?runs={view_id}")
     expect(page.get_by_text(" · running")).to_be_visible()
     points = "document.querySelector('.dv-plot')?._fullData?.[0]?.x?.length ?? 0"
-    page.wait_for_function(f"{points} > 2")
+    until(page, f"{points} > 2")
     seen = page.evaluate(points)
-    page.wait_for_function(f"{points} > {seen}")
+    until(page, f"{points} > {seen}")
     served.store.request(view_id, "stop")
     expect(page.get_by_text(" · stopped")).to_be_visible()
 

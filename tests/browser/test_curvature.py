@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from dropviz.analysis import density
 from dropviz.experiment import preset
 from dropviz.store import Store
-from tests.browser.served import Served
+from tests.browser.served import Served, until
 from tests.browser.test_lab import button
 
 ARMS = ("none", "dropout")
@@ -262,7 +262,7 @@ def test_while_it_trains_the_page_follows_until_the_scrubber_is_moved(page: Page
     page.goto(f"{served.url}/curvature?run={view_id}")
     expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", "running")
     now, slider = page.locator(".dv-now strong"), page.get_by_role("slider")
-    page.wait_for_function("document.querySelector('.dv-now strong')?.textContent.replace(',', '') > 200")
+    until(page, "document.querySelector('.dv-now strong')?.textContent.replace(',', '') > 200")
     seen = now.inner_text()
     expect(now).not_to_have_text(seen)
     slider.focus()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.served import ROOT
+from tests.browser.served import ROOT, until
 
 APP = Path(__file__).with_name("figure_app.py")
 
@@ -62,7 +62,7 @@ def test_new_numbers_keep_the_node_and_the_zoom(shown: Page) -> None:
     shown.evaluate("() => { window.node = document.querySelector('.dv-plot'); }")
     shown.evaluate("() => Plotly.relayout(window.node, {'xaxis.range': [0.5, 1.5]})")
     shown.get_by_role("button", name="More").click()
-    shown.wait_for_function("() => document.querySelector('.dv-plot').data[0].customdata.length === 4")
+    until(shown, "() => document.querySelector('.dv-plot').data[0].customdata.length === 4")
     assert shown.evaluate("() => window.node === document.querySelector('.dv-plot')")
     assert plotted(shown, "layout.xaxis.range") == [0.5, 1.5]
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, WebSocket, WebSocketRoute, expect
 
 from dropviz.experiment import ExperimentSpec, preset
-from tests.browser.served import Served, serving
+from tests.browser.served import Served, serving, until
 
 LONG = ('arms=["none"]', "seeds=1", "train.steps=90000", "observe.evaluations=900", "observe.statistics=0")
 
@@ -57,7 +57,7 @@ def points(page: Page) -> int:
 
 def more_points(page: Page, than: int) -> int:
     """Wait until there are more; how many there are then."""
-    page.wait_for_function(f"{POINTS} > {than}")
+    until(page, f"{POINTS} > {than}")
     return points(page)
 
 
@@ -113,7 +113,7 @@ def test_the_chart_stays_the_same_node_over_ten_updates_and_keeps_its_zoom(
     assert page.locator("[data-chart=loss] .dv-plot[data-marked=yes]").count() == 1
     assert page.evaluate(f"{LOSS}.layout.xaxis.range") == chosen
     page.locator("[data-chart=loss] .dv-follow").click()
-    page.wait_for_function(f"{LOSS}.layout.xaxis.range[1] === 90000")
+    until(page, f"{LOSS}.layout.xaxis.range[1] === 90000")
     served.store.request(view_id, "stop")
 
 
@@ -269,7 +269,7 @@ def test_two_moons_show_a_decision_boundary_for_each_arm(page: Page, served: Ser
     page.goto(f"{served.url}/lab?run={view_id}")
     state(page, "done")
     plots = "document.querySelector('[data-chart=boundary] .dv-plot').data.filter(t => t.type === 'heatmap').map(t => t.z?.length ?? 0)"
-    page.wait_for_function(f"{plots}.every(rows => rows === 48)")
+    until(page, f"{plots}.every(rows => rows === 48)")
     assert page.evaluate(plots) == [48, 48]
 
 
@@ -295,7 +295,7 @@ def test_nothing_is_wider_than_the_window(page: Page, served: Served, width: int
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(served.url)
     expect(page.locator(".dv-headline")).to_contain_text("Here dropout gains")
-    page.wait_for_function("document.querySelector('[data-chart=curvature] .dv-plot .main-svg')")
+    until(page, "document.querySelector('[data-chart=curvature] .dv-plot .main-svg')")
     overflow = "Math.max(...[...document.querySelectorAll('.dropviz *')].filter(e => !e.closest('.dv-table') && !e.closest('.dv-hear')).map(e => e.getBoundingClientRect().right))"
     assert page.evaluate(overflow) <= width
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from dropviz.datasets.fashion_mnist import DEBIAN, FashionMnist
 from dropviz.experiment import ExperimentSpec
-from tests.browser.served import Served, serving
+from tests.browser.served import Served, serving, until
 from tests.browser.test_lab import press, state
 from tests.downloads import server as serve
 from tests.downloads.server import Request
@@ -51,9 +51,7 @@ def test_a_text_is_trained_on_and_its_perplexity_and_samples_are_seen(page: Page
         expect(sample).to_contain_text("step 30")
         assert len(sample.locator(".dv-prompt").inner_text().split()) == 8
         assert len(sample.locator(".dv-text").inner_text().split()) == 68
-    page.wait_for_function(
-        f"{PERPLEXITY}.filter(t => t.meta.role === 'line' && t.x.length === 7).length === 3"
-    )
+    until(page, f"{PERPLEXITY}.filter(t => t.meta.role === 'line' && t.x.length === 7).length === 3")
     known = page.evaluate(f"{PERPLEXITY}.filter(t => t.meta.role === 'reference').map(t => [t.name, t.y])")
     (optimum, below), (unigram, above) = known
     assert (optimum, unigram) == ("known optimum", "unigram baseline")

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from dropviz.experiment import preset
-from tests.browser.served import Served
+from tests.browser.served import Served, until
 from tests.browser.test_accessibility import grave
 
 RUN = ["data=two-moons", "arms=none,dropout,dropout-8", "seeds=3", "train.steps=60", "model.widths=16"]
@@ -34,8 +34,8 @@ def view_id(served: Served) -> str:
 
 def shown(page: Page) -> dict[str, Any]:
     """What a visitor reads: the sentence, and the numbers of the ladder and of a chart."""
-    page.wait_for_function(f"{LADDER}.some(([, x]) => x?.length > 1)")
-    page.wait_for_function(f"{CURVES}.some(([, x]) => x?.length > 1)")
+    until(page, f"{LADDER}.some(([, x]) => x?.length > 1)")
+    until(page, f"{CURVES}.some(([, x]) => x?.length > 1)")
     return {"ladder": page.evaluate(LADDER), "curves": page.evaluate(CURVES)}
 
 
@@ -135,7 +135,7 @@ def test_a_report_opened_from_disk_without_a_network_shows_the_same_numbers(
     assert shown(offline) == shown(page)
     assert offline.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 22, 28)"
     offline.emulate_media(color_scheme="light")
-    offline.wait_for_function("getComputedStyle(document.body).backgroundColor === 'rgb(255, 255, 255)'")
+    until(offline, "getComputedStyle(document.body).backgroundColor === 'rgb(255, 255, 255)'")
     for board in ("#lab", "#curvature"):
         cards = offline.locator(f"{board} .dv-card:visible")
         assert cards.count() >= 5
@@ -145,7 +145,7 @@ def test_a_report_opened_from_disk_without_a_network_shows_the_same_numbers(
     scrubber = offline.get_by_role("slider", name="Step that every panel shows")
     scrubber.focus()
     scrubber.press("Home")
-    offline.wait_for_function("document.querySelector('#curvature .dv-now').textContent.startsWith('step 0')")
+    until(offline, "document.querySelector('#curvature .dv-now').textContent.startsWith('step 0')")
 
 
 def test_an_exported_run_opened_by_somebody_else_is_the_same_run(

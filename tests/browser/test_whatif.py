@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from dropviz.experiment import preset
 from dropviz.sweeps import Axis, Sweep
-from tests.browser.served import Served
+from tests.browser.served import Served, until
 
 SETTINGS = ['arms=["none", "dropout"]', "seeds=3", "train.steps=20", "model.widths=[4]"]
 SETTINGS += ["observe.evaluations=1", "observe.statistics=1"]
@@ -66,7 +66,7 @@ def test_a_form_starts_a_sweep_whose_map_fills_and_holds_still(page: Page, serve
     page.evaluate("() => { window.node = document.querySelector('.dv-plot'); }")
     expect(page.get_by_text("Done: 4 of 4 cells")).to_be_visible(timeout=120_000)
     assert page.evaluate("() => window.node === document.querySelector('.dv-plot')")
-    page.wait_for_function("() => document.querySelector('.dv-plot').data[0].z.flat().every(Number.isFinite)")
+    until(page, "() => document.querySelector('.dv-plot').data[0].z.flat().every(Number.isFinite)")
 
 
 def test_a_link_shows_the_same_numbers_to_a_stranger(
@@ -74,7 +74,7 @@ def test_a_link_shows_the_same_numbers_to_a_stranger(
 ) -> None:
     opened(sweep(1000, (0.2, 0.8), depth=(1, 2)))
     expect(page.get_by_text("Done: 4 of 4 cells")).to_be_visible(timeout=120_000)
-    page.wait_for_function("() => document.querySelector('.dv-plot').data[0].z.flat().every(Number.isFinite)")
+    until(page, "() => document.querySelector('.dv-plot').data[0].z.flat().every(Number.isFinite)")
     other_page.goto(page.url)
     expect(other_page.get_by_text("Done: 4 of 4 cells")).to_be_visible()
     expect(other_page.locator(".dv-plot .main-svg").first).to_be_visible()
@@ -103,7 +103,7 @@ def test_stop_keeps_what_is_there_and_widening_computes_the_rest(page: Page, ser
 def test_a_click_on_a_cell_opens_its_run(page: Page, served: Served, opened) -> None:
     sweep_id = opened(sweep(4000, (0.2, 0.8), depth=(1, 2)))
     expect(page.get_by_text("Done: 4 of 4 cells")).to_be_visible(timeout=120_000)
-    page.wait_for_function("() => document.querySelector('.dv-plot').data[0].z.flat().every(Number.isFinite)")
+    until(page, "() => document.querySelector('.dv-plot').data[0].z.flat().every(Number.isFinite)")
     place = page.locator(".dv-plot .nsewdrag").first.bounding_box()
     assert place is not None
     page.mouse.click(place["x"] + place["width"] / 4, place["y"] + place["height"] / 4)  # p = 0.2, depth = 2

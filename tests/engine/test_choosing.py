@@ -106,17 +106,17 @@ def test_without_the_variable_the_driver_says_how_many_gpus_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(settings, "NVIDIA_GPUS", tmp_path / "none")
+    monkeypatch.setattr(settings.machine, "NVIDIA_GPUS", tmp_path / "none")
     assert settings.gpus() == []
     for bus in ("0000:3b:00.0", "0000:d8:00.0"):
         (tmp_path / "gpus" / bus).mkdir(parents=True)
-    monkeypatch.setattr(settings, "NVIDIA_GPUS", tmp_path / "gpus")
+    monkeypatch.setattr(settings.machine, "NVIDIA_GPUS", tmp_path / "gpus")
     assert settings.gpus() == ["0", "1"]
 
 
 def test_hidden_gpus_leave_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "NVIDIA_DRIVER", tmp_path)
-    monkeypatch.setattr(settings, "version_of", lambda _: "2.13.0")
+    monkeypatch.setattr(settings.machine, "NVIDIA_DRIVER", tmp_path)
+    monkeypatch.setattr(settings.machine, "version_of", lambda _: "2.13.0")
     monkeypatch.delenv("DROPVIZ_DEVICE", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert settings.device() == "cuda"

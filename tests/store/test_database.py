@@ -120,7 +120,7 @@ def test_settings_follow_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("DROPVIZ_SLOTS", "3")
     monkeypatch.setenv("DROPVIZ_DEVICE", "cuda:1")
     assert (settings.data_dir(), settings.slots(), settings.device_class()) == (tmp_path, 3, "cuda")
-    monkeypatch.setattr(settings, "cores", lambda: 8)
+    monkeypatch.setattr(settings.machine, "cores", lambda: 8)
     assert (settings.threads(3), settings.threads(7), settings.threads(20)) == (2, 1, 1)
     assert settings.store_url() == f"sqlite:///{tmp_path}/dropviz.db"
     assert settings.cache_dir() == tmp_path / "datasets"

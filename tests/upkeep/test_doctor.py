@@ -165,7 +165,7 @@ def test_a_driver_without_a_torch_that_uses_it_and_the_reverse(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     driver = tmp_path / "nvidiactl"
-    monkeypatch.setattr(settings, "NVIDIA_DRIVER", driver)
+    monkeypatch.setattr(settings.machine, "NVIDIA_DRIVER", driver)
     monkeypatch.setenv("DROPVIZ_DEVICE", "cuda")
     assert "Set DROPVIZ_DEVICE=cpu" in only("device", "problem").todo
     monkeypatch.delenv("DROPVIZ_DEVICE")

@@ -102,7 +102,7 @@ def device(_: Context) -> Iterator[Answer]:
     """What jobs train on, and whether the installed torch can use the graphics card that is there."""
     chosen, torch = settings.device(), metadata.version("torch")
     found = f"{chosen}, torch {torch}, {settings.slots()} jobs at once on {settings.cores()} cores"
-    driver = settings.NVIDIA_DRIVER.exists()
+    driver = settings.machine.NVIDIA_DRIVER.exists()
     if driver and "+cpu" in torch:
         todo = "To train on it, install the CUDA build of torch: see Size, device, settings in the README."
         yield "warning", f"{found}; there is an NVIDIA driver, and this torch is a CPU build", todo

@@ -1,0 +1,66 @@
+"""Where things live, what this machine may do and how it is served, read from the environment each time. Never imports torch."""
+
+from dropviz.settings.keeping import bytes_of, days_of, keep_bytes, keep_days
+from dropviz.settings.machine import (
+    cores,
+    device,
+    device_class,
+    gpus,
+    slots,
+    step_seconds,
+    threads,
+    version_of,
+    weights_bytes,
+)
+from dropviz.settings.places import (
+    cache_dir,
+    data_dir,
+    extension_paths,
+    files_dir,
+    lessons_dir,
+    store_url,
+    without_password,
+)
+from dropviz.settings.serving import (
+    SHORTEST_TOKEN,
+    admin_token,
+    engine,
+    hosts,
+    log_format,
+    log_level,
+    metrics_are_served,
+    metrics_token,
+    tls_files,
+)
+
+__all__ = [
+    "SHORTEST_TOKEN",
+    "admin_token",
+    "bytes_of",
+    "cache_dir",
+    "cores",
+    "data_dir",
+    "days_of",
+    "device",
+    "device_class",
+    "engine",
+    "extension_paths",
+    "files_dir",
+    "gpus",
+    "hosts",
+    "keep_bytes",
+    "keep_days",
+    "lessons_dir",
+    "log_format",
+    "log_level",
+    "metrics_are_served",
+    "metrics_token",
+    "slots",
+    "step_seconds",
+    "store_url",
+    "threads",
+    "tls_files",
+    "version_of",
+    "weights_bytes",
+    "without_password",
+]
