@@ -13,7 +13,9 @@ SETTINGS = "lab?preset=classroom&seeds=2&arms=none%2Cdropout&train.steps=60"
 
 
 def seeds(page: Page) -> Locator:
-    return page.get_by_role("spinbutton", name="Seeds")
+    return page.get_by_role(
+        "spinbutton", name="Seeds"
+    ).first  # while it is drawn anew there are two for a moment
 
 
 def change(field: Locator, value: str) -> None:

@@ -126,7 +126,7 @@ def test_a_failure_is_met_calmly_and_logged(app: Starlette, view_id: str, get, m
     answer = get(app, f"/export/{view_id}/csv")
     assert answer.status == 500
     assert "disk" not in answer.body.decode()
-    assert "export of" in caplog.text
+    assert "export failed" in caplog.text
 
 
 def test_a_report_says_the_headline_the_results_and_how_to_run_it_again(

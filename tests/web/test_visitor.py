@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from streamlit.testing.v1 import AppTest
 
+from dropviz.web.guard import Guard
 from dropviz.web.visitor import COOKIE, VisitorCookie, known_visitor
 
 ID = "0123456789abcdef" * 2
@@ -45,7 +46,8 @@ def test_a_page_brings_the_cookie_with_all_its_flags(get) -> None:
 
 
 def test_over_https_the_cookie_stays_there(get) -> None:
-    (sent,) = cookies(get(APP, "/", scheme="https"))
+    guarded = Starlette(routes=APP.routes, middleware=[Middleware(Guard), Middleware(VisitorCookie)])
+    (sent,) = cookies(get(guarded, "/", scheme="https"))
     assert sent.endswith("; Secure")
 
 
