@@ -152,6 +152,16 @@ def test_a_map_fills_as_cells_are_done(visit, store: Store, engine, spec: Experi
     assert "Stop" not in labels(app)
 
 
+def test_many_panels_are_drawn_when_somebody_asks_for_them(
+    visit, store: Store, spec: ExperimentSpec, me: str
+) -> None:
+    widths: list[object] = list(range(4, 14))
+    app = visit(PAGE, sweep=store.sweeps.submit(sweep(spec, p=[0.1, 0.5], width=widths), me), show="gain")
+    assert len(figures(app)) == 1
+    app.toggle(key="whatif/multiples").set_value(True).run()
+    assert len(figures(app)) == 2
+
+
 def test_one_knob_has_a_panel_for_scores_and_each_measure(
     visit, store: Store, engine, spec: ExperimentSpec, me: str
 ) -> None:

@@ -18,6 +18,7 @@ from dropviz.web.whatif.reader import Picture, Progress, SweepReader, sweep_read
 
 LOOK_SECONDS = 1.0
 MOST_FAILURES = 5
+MOST_PANELS = 9  # that are drawn unasked: 20 of 20 cells each make a refresh four times as dear
 
 
 def show(reader: SweepReader) -> None:
@@ -136,6 +137,9 @@ def _map(reader: SweepReader) -> None:
     (panel,) = [one for one in panels(reader.sweep.base) if name in [each.name for each in one.measures]]
     (measure,) = [one for one in panel.measures if one.name == name]
     _draw(reader, "map", reader.map(name), key_of_marks(measure))
+    count = len(reader.sweep.axes[1].values)
+    if count > MOST_PANELS and not st.toggle(f"The same as lines, in {count} panels", key="whatif/multiples"):
+        return
     _draw(reader, f"multiples/{panel.name}", reader.lines(panel), "")
 
 
