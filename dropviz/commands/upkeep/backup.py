@@ -20,7 +20,7 @@ from dropviz.store.parts import Parts, files_below
 
 POSTGRESQL = (
     "The store is a PostgreSQL database, which is backed up by its own tools: pg_dump --format=custom --file={path}.dump"
-    ' "$DROPVIZ_STORE_LIBPQ" with the URL as postgresql://…; then the files: tar -cf {path} -C {folder} .'
+    " postgresql://… (DROPVIZ_STORE without +psycopg); then the files: tar -cf {path} -C {folder} ."
 )
 
 
