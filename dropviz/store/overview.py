@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from dropviz.store.database import Database
 from dropviz.store.failures import reason
 from dropviz.store.jobs import fairest_queued
-from dropviz.store.reading import derived_state, jobs_where, live_jobs
-from dropviz.store.records import LIVE, ExperimentState, Job, Kind, State
+from dropviz.store.reading import jobs_where, live_jobs, summary
+from dropviz.store.records import LIVE, ExperimentSummary, Job, Kind, State
 from dropviz.store.schema import experiment_jobs, experiments, jobs, results
 
 MOST_LISTED = 200
@@ -26,18 +26,6 @@ class Share:
     waiting: int
     paused: int
     place: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnderWay:
-    """An experiment of which something runs, waits or is paused."""
-
-    id: str
-    title: str
-    owner: str
-    state: ExperimentState
-    step: int
-    total: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +115,7 @@ class Overview:
         with self.database.read() as connection:
             return jobs_where(connection, condition, jobs.c.finished_at.desc(), limit=limit)
 
-    def under_way(self) -> list[UnderWay]:
+    def under_way(self) -> list[ExperimentSummary]:
         """Everybody's experiments that are under way, the oldest first; at most ``MOST_LISTED``."""
         live = (
             select(experiment_jobs.c.experiment_id)
@@ -135,7 +123,7 @@ class Overview:
             .where(jobs.c.state.in_(LIVE))
         )
         query = (
-            select(experiments.c.id, experiments.c.title, experiments.c.owner, experiments.c.wants)
+            select(*(experiments.c[name] for name in ("id", "title", "owner", "created_at", "wants")))
             .where(experiments.c.id.in_(live), experiments.c.wants != "stop")
             .order_by(experiments.c.created_at, experiments.c.id)
             .limit(MOST_LISTED)
@@ -149,14 +137,4 @@ class Overview:
         for view_id, job in of:
             attached[view_id].append(found[job])
         now = self.database.now()
-        return [
-            UnderWay(
-                id=row.id,
-                title=row.title,
-                owner=row.owner,
-                state=derived_state(row.wants, attached[row.id], now),
-                step=sum(job.step for job in attached[row.id]),
-                total=sum(job.total for job in attached[row.id]),
-            )
-            for row in rows
-        ]
+        return [summary(row, attached[row.id], now) for row in rows]

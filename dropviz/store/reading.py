@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, literal_column, select
 
 from dropviz.experiment import ExperimentSpec
 from dropviz.store.records import (
@@ -178,18 +178,20 @@ def summaries(connection: Connection, owner: str | None, limit: int, now: float)
         query = query.where(experiments.c.owner == owner)
     rows = connection.execute(query).all()
     attached = _attached(connection, [row.id for row in rows])
-    return [
-        ExperimentSummary(
-            id=row.id,
-            title=row.title,
-            owner=row.owner,
-            created_at=row.created_at,
-            state=derived_state(row.wants, attached[row.id], now),
-            step=sum(job.step for job in attached[row.id]),
-            total=sum(job.total for job in attached[row.id]),
-        )
-        for row in rows
-    ]
+    return [summary(row, attached[row.id], now) for row in rows]
+
+
+def summary(row: Row, attached: Sequence[Job], now: float) -> ExperimentSummary:
+    """One line of a list, of an experiment's row and its jobs."""
+    return ExperimentSummary(
+        id=row.id,
+        title=row.title,
+        owner=row.owner,
+        created_at=row.created_at,
+        state=derived_state(row.wants, attached, now),
+        step=sum(job.step for job in attached),
+        total=sum(job.total for job in attached),
+    )
 
 
 def identity_of(connection: Connection, job_id: int) -> str:

@@ -25,6 +25,18 @@ ARGUMENTS += ["--disable-sync", "--no-first-run"]
 PATIENCE = 120.0
 
 
+def answers(port: int) -> bool:
+    """Whether a page's server says that it is well."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/_stcore/health")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
 class Served:
     """A running ``dropviz serve``."""
 
@@ -48,14 +60,7 @@ class Served:
 
     def healthy(self) -> bool:
         """Whether the page's server answers."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=2)
-        try:
-            connection.request("GET", "/_stcore/health")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
+        return answers(self.port)
 
     def wait_until(self, condition: object, what: str, seconds: float = PATIENCE) -> None:
         """Wait for a condition; fail when it takes far longer than it needs."""

@@ -8,10 +8,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, seed, settings
-
-from tests.fuzz.subjects import SHARES, Subject, subjects, tried
-from tests.fuzz.watched import watched
+from tests.fuzz.feeding import feed
+from tests.fuzz.subjects import SHARES, Subject, subjects
 from tests.fuzz.world import world
 
 INPUTS = 12_000
@@ -27,7 +25,7 @@ def main(total: int = INPUTS, number: int = 0) -> int:
         for name, subject in known.items():
             began, answers = time.monotonic(), Counter[str]()
             wanted = -(-total * shares[name] // sum(shares.values()))
-            problem = feed(subject, int(wanted), number, Path(folder), answers)
+            problem = finding(subject, int(wanted), number, Path(folder), answers)
             seconds = time.monotonic() - began
             counts += answers
             print(
@@ -41,24 +39,10 @@ def main(total: int = INPUTS, number: int = 0) -> int:
     return 1 if found else 0
 
 
-def feed(subject: Subject, count: int, number: int, folder: Path, answers: Counter[str]) -> str:
+def finding(subject: Subject, count: int, number: int, folder: Path, answers: Counter[str]) -> str:
     """Try so many inputs; returns what the smallest one found, if one did."""
-
-    @seed(number)
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        print_blob=False,
-    )
-    @given(subject.inputs)
-    def each(value: object) -> None:
-        with watched(folder):
-            answers["refused" if tried(subject, value) else "taken"] += 1
-
     try:
-        each()
+        feed(subject, count, folder, number, answers)
     except Exception as error:
         where = error.__traceback__
         while where and where.tb_next:

@@ -6,12 +6,11 @@ import json
 import re
 import sys
 import time
-from http.client import HTTPConnection
 from pathlib import Path
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.served import launch
+from tests.browser.served import answers, launch
 from tests.image.cluster import cluster
 from tests.image.engine import compose, docker, done, engine, state, until
 
@@ -76,7 +75,7 @@ def first_look(browser: Browser, pictures: Path) -> None:
     """The README's line: how long until the Lab shows a finished preset, and until docker calls it healthy."""
     begun = time.monotonic()
     docker("run", "--rm", "--detach", "--name", "first", "--publish", "127.0.0.1:8501:8501", "dropviz")
-    answered = until(answers, "the page answers") and time.monotonic() - begun
+    answered = until(lambda: answers(8501), "the page answers") and time.monotonic() - begun
     look(browser, "/", pictures / "image-lab.png")
     shown = time.monotonic() - begun
     until(lambda: state("first")["Health"]["Status"] == "healthy", "docker calls it healthy")
@@ -147,7 +146,7 @@ def stop_and_return(known: str) -> None:
     assert (ended["ExitCode"], ended["OOMKilled"], ended["Pid"]) == (0, False, 0), ended
     print(f"  docker stop in the middle of a run: exit code 0 after {took:.1f} s, no process left")
     docker("start", SERVICE)
-    until(answers, "the page answers again")
+    until(lambda: answers(8501), "the page answers again")
     after = {job["id"]: job for job in jobs()}
     assert after.pop(known)["state"] == "done"
     ((view_id, _),) = after.items()
@@ -160,18 +159,6 @@ def stop_and_return(known: str) -> None:
 def jobs() -> list[dict[str, object]]:
     """The experiments of the container's store, read in the container."""
     return json.loads(docker("exec", SERVICE, "python", "-c", JOBS))
-
-
-def answers() -> bool:
-    """Whether the page's server does."""
-    connection = HTTPConnection("127.0.0.1", 8501, timeout=2)
-    try:
-        connection.request("GET", "/_stcore/health")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 def look(browser: Browser, address: str, picture: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import streamlit as st
 
 from dropviz import logs
-from dropviz.store import Job, SweepRow, UnknownExperiment
-from dropviz.store.overview import MOST_LISTED, Share, UnderWay
+from dropviz.store import ExperimentSummary, Job, SweepRow, UnknownExperiment
+from dropviz.store.overview import MOST_LISTED, Share
 from dropviz.strategies import label
 from dropviz.web.admin import is_admin
 from dropviz.web.ages import age
@@ -161,7 +161,7 @@ def _everybodys() -> None:
         )
 
 
-def _stoppable(text: str, key: str, stop: Any, what: UnderWay | Job) -> None:
+def _stoppable(text: str, key: str, stop: Any, what: ExperimentSummary | Job) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(text, width="stretch")
         with st.popover("Stop …"):
@@ -169,7 +169,7 @@ def _stoppable(text: str, key: str, stop: Any, what: UnderWay | Job) -> None:
             st.button("Stop it", key=f"admin/stop/{key}", type="primary", on_click=stop, args=(what,))
 
 
-def _stop_any(line: UnderWay) -> None:
+def _stop_any(line: ExperimentSummary) -> None:
     if is_admin():
         try:
             store().request(line.id, "stop")
