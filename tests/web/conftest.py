@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +22,7 @@ from dropviz.store.records import Outcome
 from dropviz.web import component, examples, live, reader
 from dropviz.web.visitor import COOKIE
 from dropviz.web.whatif import reader as sweep_reader
+from tests.web.loops import run_apart
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 ME = "0123456789abcdef" * 2
@@ -216,8 +216,7 @@ def get() -> Callable[..., Answer]:
         async def call() -> None:
             await app(scope, receive, send)
 
-        with ThreadPoolExecutor(1) as thread:  # this one may have a loop already: Playwright's
-            thread.submit(anyio.run, call).result()
+        run_apart(call)
         found = [(key.decode(), text.decode()) for key, text in sent[0]["headers"]]
         body = b"".join(message.get("body", b"") for message in sent[1:])
         return Answer(status=sent[0]["status"], headers=found, body=body)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import anyio
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -16,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from dropviz.web.guard import Guard
 from dropviz.web.visitor import COOKIE, VisitorCookie, known_visitor
+from tests.web.loops import run_apart
 
 ID = "0123456789abcdef" * 2
 
@@ -108,7 +108,7 @@ def test_connections_that_are_no_requests_pass_untouched() -> None:
         raise AssertionError(message)
 
     scope: dict[str, Any] = {"type": "websocket", "headers": []}
-    anyio.run(VisitorCookie(inner), scope, nothing, send)
+    run_apart(VisitorCookie(inner), scope, nothing, send)
     assert seen == [(scope, nothing, send)]
 
 
