@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -22,6 +23,13 @@ def wait_until(condition: Callable[[], object], what: str = "", seconds: float =
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what or condition}"
         time.sleep(0.01)
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port of this computer that nobody listens to."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
 
 
 def is_alive(pid: int) -> bool:

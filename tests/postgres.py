@@ -7,11 +7,12 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from tests.houses import free_port
 
 PASSWORD = secrets.token_hex(8)
 WHERE = Path("/usr/lib/postgresql")  # Debian's place, which is not in PATH
@@ -40,7 +41,7 @@ class Server:
     """
 
     def __init__(self, *, durable: bool = False) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="dropviz-pg-"))
         self._durable = durable
         self._made = 0
@@ -125,9 +126,3 @@ def _program(name: str) -> Path:
     folder = programs()
     assert folder is not None, MISSING
     return folder / name
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

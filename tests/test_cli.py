@@ -18,6 +18,7 @@ import pytest
 
 from dropviz.commands import serve
 from dropviz.store import Store
+from tests.houses import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ("--set", "train.steps=40", "--set", "model.widths=[8]", "--set", "observe.evaluations=4")
@@ -294,9 +295,7 @@ def test_serving_restarts_what_dies_and_leaves_nothing_behind(
 ) -> None:
     script = tmp_path / "page.py"
     script.write_text("import streamlit as st\nst.write('hello')\n")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     here = environment | {"DROPVIZ_DATA": str(tmp_path / "data")}
     command = [sys.executable, "-c", SERVE, str(script), str(port)]
     with subprocess.Popen(command, env=here, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:

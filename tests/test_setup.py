@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SETUP_FILES = [
     "requirements.txt",
     "requirements-cluster.txt",
+    "requirements-login.txt",
     "requirements-dev.txt",
     "requirements-oracles.txt",
     "constraints.txt",
@@ -159,7 +160,8 @@ def test_what_is_set_up_for_the_tests_is_set_up_for_running_too(project: Path) -
     record = recording_python(project)
     assert set_up(project, "test").returncode == 0
     together, alone, _ = installs(record)
-    assert "-r requirements.txt -r requirements-cluster.txt -r requirements-dev.txt" in together
+    lists = ("requirements.txt", "requirements-cluster.txt", "requirements-login.txt", "requirements-dev.txt")
+    assert " ".join(f"-r {name}" for name in lists) in together
     assert "--no-deps -r requirements-oracles.txt" in alone
     assert set_up(project, "run").returncode == 0
     assert installs(record) == []
@@ -263,6 +265,7 @@ def pins(name: str) -> dict[str, Requirement]:
     [
         "requirements.txt",
         "requirements-cluster.txt",
+        "requirements-login.txt",
         "requirements-dev.txt",
         "requirements-oracles.txt",
         "constraints.txt",
@@ -275,7 +278,7 @@ def test_everything_is_pinned_to_one_version_that_every_index_can_serve(name: st
 
 
 def test_what_the_requirements_bring_along_is_pinned_too() -> None:
-    lists = ("requirements.txt", "requirements-cluster.txt", "requirements-dev.txt")
+    lists = ("requirements.txt", "requirements-cluster.txt", "requirements-login.txt", "requirements-dev.txt")
     queue = [name for one in lists for name in pins(one)]
     pinned = {*queue, *pins("constraints.txt")}
     seen, loose = set(queue), set()

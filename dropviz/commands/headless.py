@@ -27,7 +27,6 @@ from dropviz.strategies import label
 LOOK_SECONDS = 0.2
 REPORT_SECONDS = 10.0
 STOPPING_SECONDS = 5.0
-SILENT_SECONDS = 15.0  # after which an engine is gone
 MOST_ENGINE_DEATHS = 3
 FAILED, STOPPED = 1, 130
 
@@ -145,9 +144,7 @@ def check_device(store: Store) -> None:
     """Refuse to leave the work to engines that would do it on another kind of device."""
     wanted, elsewhere = settings.device_class(), settings.engine() == "none"
     looked = elsewhere or not store.database.one_engine or engine_runs()
-    workers = (
-        [one for one in store.workers() if store.now() - one.heartbeat_at < SILENT_SECONDS] if looked else []
-    )
+    workers = [one for one in store.workers() if not one.silent(store.now())] if looked else []
     if elsewhere and not workers:
         print("dropviz: no engine serves this store yet: `dropviz engine` starts one.", file=sys.stderr)
     for worker in workers:

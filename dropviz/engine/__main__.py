@@ -15,6 +15,7 @@ from dropviz.engine import lock
 from dropviz.engine.dispatcher import Dispatcher
 from dropviz.engine.lifeline import exit_when_closed
 from dropviz.engine.local import LocalEngine
+from dropviz.engine.pulse import Beating
 from dropviz.store import Store
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def main() -> int:
     parser.add_argument(
         "--lifeline", type=int, metavar="FD", help="end when this pipe is closed at its other end"
     )
+    parser.add_argument("--pulse", type=int, metavar="FD", help="say through this pipe that the loop turns")
     options = parser.parse_args()
     if options.lifeline is not None:
         exit_when_closed(options.lifeline)
@@ -49,7 +51,7 @@ def main() -> int:
     # The fork server inherits it: threads that sleep while they wait leave the cores to whoever has work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     engine.warm()
-    Dispatcher(store, engine).run(stopping)
+    Dispatcher(store, engine).run(stopping, Beating(options.pulse))
     return 0
 
 

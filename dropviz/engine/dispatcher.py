@@ -15,6 +15,7 @@ from dropviz import logs, settings
 from dropviz.engine.checkpoints import Checkpoints
 from dropviz.engine.daily import DailyPrune
 from dropviz.engine.protocol import Engine, Placed
+from dropviz.engine.pulse import SILENT, Beating
 from dropviz.engine.silence import Silence
 from dropviz.store import Store, StoreError, Worker
 from dropviz.store.records import LEASE_SECONDS, Outcome
@@ -53,10 +54,11 @@ class Dispatcher:
         self._engines: Silence[str] = Silence()
         self._watchers: Silence[str] = Silence()
 
-    def run(self, stopping: threading.Event) -> None:
-        """Serve until ``stopping`` is set; then the children end and their jobs are queued again."""
+    def run(self, stopping: threading.Event, pulse: Beating = SILENT) -> None:
+        """Serve until ``stopping`` is set, with a beat each round; then the children end and their jobs are queued again."""
         released, trouble = None, ""
         while not stopping.is_set():
+            pulse.beat()
             try:
                 if released is None:
                     released = self._take_up()

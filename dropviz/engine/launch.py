@@ -12,11 +12,15 @@ from typing import IO
 
 from dropviz import settings
 from dropviz.engine import lock
+from dropviz.engine.pulse import Pulse
 
 SUPERVISED = "DROPVIZ_SUPERVISED"  # set by ``dropviz serve``, which keeps the engine itself
 LOOK_SECONDS = 1.0
 EARLY_SECONDS = 30.0  # of life, before which its end is a failure to start
 LONGEST_PAUSE = 10.0
+HANGING_SECONDS = (
+    120.0  # without a turn of its loop, after which an engine hangs: ten times what a busy store takes
+)
 LOG_BYTES = 2**20
 
 logger = logging.getLogger(__name__)
@@ -25,7 +29,9 @@ logger = logging.getLogger(__name__)
 class EngineKeeper:
     """Sees to it that some engine of this machine serves the store, with one of its own where nobody else has any.
 
-    Where the settings say that engines run elsewhere it does nothing. The engine holds the read end of a pipe; it ends as soon as this process does, even by kill -9.
+    Where the settings say that engines run elsewhere it does nothing. The engine holds the read end of a pipe; it ends as soon as
+    this process does, even by kill -9. Through another it says that it turns; one that hangs is killed, and its jobs are taken up
+    by the next at their checkpoints.
 
     Args:
         log: Where the engine's messages go; by default ``engine.log`` in the data directory.
@@ -35,6 +41,7 @@ class EngineKeeper:
         self.process: subprocess.Popen[bytes] | None = None
         self._log = log
         self._lifeline, self._write_end = os.pipe()  # neither is inherited unless it is passed by name
+        self._pulse = Pulse()
         self._started_at, self._pause = float("-inf"), 0.0
         self.deaths = 0  # engines in a row that ended soon after their start
         self._closing = threading.Event()
@@ -43,7 +50,11 @@ class EngineKeeper:
     def ensure(self) -> None:
         """Start an engine if none runs; wait longer each time it ends at once."""
         if self.process is not None and self.process.poll() is None:
-            return
+            if self._pulse.silence() <= HANGING_SECONDS:
+                return
+            logger.error("the engine hangs: it is killed, and another takes its jobs up")
+            self.process.kill()
+            self.process.wait()
         if os.environ.get(SUPERVISED) or settings.engine() == "none" or lock.engine_runs():
             return
         lived = time.monotonic() - self._started_at
@@ -73,6 +84,7 @@ class EngineKeeper:
                 self.process.wait()
         for end in (self._lifeline, self._write_end):
             os.close(end)
+        self._pulse.close()
 
     def _keep(self) -> None:
         while not self._closing.is_set():
@@ -83,12 +95,15 @@ class EngineKeeper:
             self._closing.wait(LOOK_SECONDS)
 
     def _start(self) -> None:
-        command = [sys.executable, "-m", "dropviz.engine", "--lifeline", str(self._lifeline)]
+        passed = {"--lifeline": self._lifeline, "--pulse": self._pulse.write_end}
+        command = [sys.executable, "-m", "dropviz.engine"]
+        command += [part for name, end in passed.items() for part in (name, str(end))]
+        self._pulse.begin()
         log = self._log if self._log is not None else _open_log()
         try:
             self.process = subprocess.Popen(
                 command,
-                pass_fds=[self._lifeline],
+                pass_fds=list(passed.values()),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

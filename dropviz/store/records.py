@@ -228,3 +228,7 @@ class Worker:
     device: str
     started_at: float
     heartbeat_at: float
+
+    def silent(self, now: float) -> bool:
+        """Whether nothing was heard of it for longer than a lease, by the same clock, which may have jumped."""
+        return abs(now - self.heartbeat_at) > LEASE_SECONDS

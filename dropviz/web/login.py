@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote, unquote
 
 import streamlit as st
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import JSONResponse, RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.auth_util import get_cookie_with_chunks, get_origin_from_redirect_uri
 from streamlit.runtime.secrets import secrets_singleton
 from streamlit.web.server.server_util import AUTH_COOKIE_NAME, get_cookie_secret
@@ -26,25 +28,57 @@ from streamlit.web.server.starlette.starlette_app_utils import decode_signed_val
 from dropviz.web.plain import plain
 
 DATA = ("/live/", "/arrays/", "/export/")  # what answers with somebody's numbers
+WANTED = "dropviz_wanted"  # the cookie that keeps where a link led, while its reader logs in
+WANTED_SECONDS, WANTED_CHARACTERS = 600, 2000
+NO_STORE = {"Cache-Control": "no-store"}
 
 
 class AccountsOnly:
-    """Answers the data routes to accounts alone, where there are accounts."""
+    """Answers the data routes to accounts alone, where there are accounts, and brings back who had to log in on the way."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what needs no account, or has one."""
-        needed = scope["type"] == "http" and scope["path"].startswith(DATA) and required()
-        if needed and account(cookie_parser(Headers(scope=scope).get("cookie", ""))) is None:
-            refusal = JSONResponse(
-                {"error": "Log in first: this server shows its runs to accounts alone."},
-                401,
-                {"Cache-Control": "no-store"},
-            )
-            return await refusal(scope, receive, send)
-        await self.app(scope, receive, send)
+        if scope["type"] != "http" or not required():
+            return await self.app(scope, receive, send)
+        cookies = cookie_parser(Headers(scope=scope).get("cookie", ""))
+        known = account(cookies) is not None
+        if scope["path"].startswith(DATA) and not known:
+            text = "Log in first: this server shows its runs to accounts alone."
+            return await JSONResponse({"error": text}, 401, NO_STORE)(scope, receive, send)
+        front = scope["path"] == "/"  # to which a login leads back
+        if front and WANTED in cookies:
+            return await _back(cookies[WANTED], known)(scope, receive, send)
+        await self.app(scope, receive, send if known or front else _remembering(scope, send))
+
+
+def _back(wanted: str, known: bool) -> RedirectResponse:
+    """To what somebody had asked for, or to the door before it: an address of this server, whatever the cookie says."""
+    target = unquote(wanted)
+    local = re.fullmatch(r"/(?![/\\])[!-~]*", target)
+    answer = RedirectResponse(target if local else "/lab", 302, NO_STORE)
+    if known:
+        answer.delete_cookie(WANTED, httponly=True, samesite="lax")
+    return answer
+
+
+def _remembering(scope: Scope, send: Send) -> Send:
+    """Let a page that nobody sees before a login leave its address in the browser."""
+    query = scope.get("query_string", b"").decode("latin-1")
+    wanted = quote(quote(scope["path"]) + (f"?{query}" if query else ""), safe="")
+
+    async def send_with_cookie(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            page = headers.get("content-type", "").startswith("text/html")
+            if page and message["status"] == 200 and len(wanted) <= WANTED_CHARACTERS:
+                value = f"{WANTED}={wanted}; Path=/; Max-Age={WANTED_SECONDS}; HttpOnly; SameSite=Lax"
+                headers.append("set-cookie", value)
+        await send(message)
+
+    return send_with_cookie
 
 
 def required() -> bool:
@@ -91,8 +125,10 @@ def current() -> str | None:
 
 def door() -> None:
     """What somebody sees who is not logged in."""
-    st.title("DropViz")
-    st.write("This server is for people with an account.")
+    st.header("Log in to go on")
+    st.write(
+        "This server shows its experiments to people with an account. Then you are where your link leads."
+    )
     st.button("Log in", type="primary", icon=":material/login:", on_click=st.login, key="log_in")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import platform
-import time
 from collections.abc import Iterator
 from typing import get_args
 
@@ -22,7 +21,7 @@ from streamlit.runtime.stats import GaugeStat
 from dropviz import __version__, settings
 from dropviz.store import Store, StoreError
 from dropviz.store.failures import REASONS
-from dropviz.store.records import LEASE_SECONDS, Kind, State
+from dropviz.store.records import Kind, State
 from dropviz.web import disk
 from dropviz.web.live import readers, store
 from dropviz.web.measured import registry
@@ -61,7 +60,6 @@ class _StoreNow(Collector):
     def collect(self) -> Iterator[Metric]:
         """The families, one after the other."""
         counts, workers = self.store.overview.counts(), self.store.workers()
-        now = time.time()
         jobs = _family("jobs", "Jobs in the store.", "kind", "state")
         for kind in get_args(Kind):
             for state in get_args(State):
@@ -71,7 +69,8 @@ class _StoreNow(Collector):
         for reason in REASONS:
             failed.add_metric([reason], counts.failures.get(reason, 0))
         yield failed
-        alive = [worker for worker in workers if now - worker.heartbeat_at < LEASE_SECONDS]
+        now = self.store.now()
+        alive = [worker for worker in workers if not worker.silent(now)]
         running = self.store.overview.steps_per_second()
         yield _one("queue_jobs", "Jobs that wait for a slot.", _in_state(counts.jobs, "queued"))
         yield _one("slots", "Jobs that may run at once.", sum(worker.slots for worker in alive))

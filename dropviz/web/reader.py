@@ -19,6 +19,7 @@ from dropviz.web.progress import progress
 from dropviz.web.story import story
 
 MOST_ARRAYS = 64
+NOBODY = "No engine is at work at the moment. What waits begins as soon as one is."
 LOOK_SECONDS = 0.25  # however many viewers, the store is asked at most this often
 
 
@@ -102,9 +103,15 @@ class Reader(Feed):
                 raise
         state = self.experiment.state
         position = self.store.queue_position(self.view_id) if state == "queued" else 0
-        trouble = self.store.trouble() if state in ("queued", "stalled") else ""
+        trouble = self._trouble() if state in ("queued", "stalled") else ""
         moving = progress(self.experiment, position, self.store.now(), trouble)
         self._progress = json.dumps(moving, separators=(",", ":")).encode()
+
+    def _trouble(self) -> str:
+        """Why nothing begins: what is wrong with the store, or that nobody works."""
+        now = self.store.now()
+        at_work = any(not worker.silent(now) for worker in self.store.workers())
+        return self.store.trouble() or ("" if at_work else NOBODY)
 
     def _catch_up(self, revision: int) -> None:
         self.experiment = self.store.refreshed(self.experiment)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Error, Page, Playwright
 
 from dropviz.store import Store
+from tests.houses import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -38,19 +38,18 @@ def answers(port: int) -> bool:
 
 
 class Served:
-    """A running ``dropviz serve``."""
+    """A running ``dropviz serve``, by default at a free port and without further environment."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+    def __init__(self, folder: Path, port: int | None = None, **environment: str) -> None:
+        self.folder, self.port = folder, port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("DROPVIZ_")}
-        environment = inherited | {"DROPVIZ_DATA": str(folder), "DROPVIZ_DEVICE": "cpu", "DROPVIZ_SLOTS": "1"}
+        own = {"DROPVIZ_DATA": str(folder), "DROPVIZ_DEVICE": "cpu", "DROPVIZ_SLOTS": "1"}
         command = [sys.executable, "-m", "dropviz", "serve", "--port", str(self.port)]
         self.log = (folder / "serve.log").open("wb")
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=inherited | own | environment, stdout=self.log, stderr=self.log
+        )
         try:
             self.wait_until(self.healthy, "the server answers")
         except BaseException:
@@ -110,10 +109,10 @@ def until(page: Page, condition: str, seconds: float = 30.0) -> None:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Served]:
+def serving(folder: Path, port: int | None = None, **environment: str) -> Iterator[Served]:
     """Serve from a folder for the length of a block."""
     folder.mkdir(parents=True, exist_ok=True)
-    served = Served(folder)
+    served = Served(folder, port, **environment)
     try:
         yield served
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,15 +14,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.served import ROOT, until
+from tests.houses import free_port
 
 APP = Path(__file__).with_name("figure_app.py")
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.port", str(port)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     log = (tmp_path_factory.mktemp("figure") / "log").open("wb")

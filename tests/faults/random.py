@@ -21,12 +21,13 @@ from pathlib import Path
 from sqlalchemy import select
 
 from dropviz.store import Store
+from dropviz.store.records import FINAL
 from dropviz.store.schema import jobs
 from tests.faults import injuries
 from tests.faults.disks import small_disk
 from tests.faults.invariants import strays, violations
 from tests.faults.shim import sitecustomize as clock
-from tests.faults.site import PATIENCE, Site
+from tests.faults.site import PATIENCE, Server, Site
 from tests.faults.traffic import Traffic
 
 DISK_MEGABYTES = 192
@@ -52,7 +53,7 @@ class FaultRun:
         self.faults: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
         self.checks: Counter[str] = Counter()
-        self.until_true: list[float] = []  # seconds after a fault until the page told the store's truth
+        self.until_true: dict[str, list[float]] = {}  # fault → seconds after it until the page told the truth
 
     def go(self, faults: int, seconds: float) -> None:
         """Do so many faults, or as many as fit into the time, and check; then let all end, and check everything."""
@@ -61,34 +62,47 @@ class FaultRun:
             for _ in range(self.random.randrange(1, 4)):
                 self.traffic.act(self.site.store)
             time.sleep(BREATH_SECONDS * self.random.random())
-            self._injure()
-            self._look()
+            fault = self._injure()
+            if fault:
+                self._look(fault)
         self._end()
 
-    def _injure(self) -> None:
+    def _injure(self) -> str:
+        """What was done; nothing where there was nothing to hit."""
         there = injuries.possible()
         (injury,) = self.random.choices(there, [one.weight for one in there])
         done = injury.act(self.site, self.random)
         print(f"{self.faults.total():4} {injury.name}{'' if done else ': nothing to hit'}", file=sys.stderr)
         (self.faults if done else self.missed)[injury.name] += 1
+        return injury.name if done else ""
 
-    def _look(self) -> None:
-        """The page tells the store's truth, and what is there of the series is as it should be."""
+    def _look(self, fault: str) -> None:
+        """The page tells the truth about what is under way, and what is there of the series is as it should be."""
+        over = time.monotonic()
+        lines = self.site.store.experiments(limit=1000)
+        under_way = [line for line in lines if line.state not in FINAL] or lines[:8]
+        if under_way:
+            self._page_is_true(self.random.choice(under_way).id)
+            self.until_true.setdefault(fault, []).append(time.monotonic() - over)
         live = self.site.store.live_jobs()
         if self.faults.total() % CHECKED_EVERY == 0:
             self._expect(violations(self.site.store), "all series, states and results")
         elif live:
             self._expect(violations(self.site.store, job_ids=[live[0].id]), "the series of a live job")
-        lines = self.site.store.experiments(limit=1000)
-        if lines:
-            self._page_is_true(self.random.choice(lines[:8]).id)
 
     def _page_is_true(self, view_id: str) -> None:
-        started = time.monotonic()
         server = self.site.answering()
-        self.site.wait(lambda: _agrees(server.live(view_id), self.site.store, view_id), "the page is true")
-        self.until_true.append(time.monotonic() - started)
-        self.checks["the page beside the store"] += 1
+        self.site.wait(lambda: self._told(server, view_id), "the page is true")
+        self.checks["the page beside the store and the processes"] += 1
+
+    def _told(self, server: Server, view_id: str) -> bool:
+        """Whether the page says what the store says, and what is said to run has its processes."""
+        shown = server.live(view_id).get("state")
+        experiment = self.site.store.experiment(view_id)
+        if shown != experiment.state and (shown, experiment.state) != ("cached", "done"):
+            return False
+        running = {job.pid for job in experiment.jobs if job.state == "running"}
+        return shown != "running" or running <= {one.pid for one in self.site.processes("child")}
 
     def _end(self) -> None:
         """Let everything come to its end, and check all of it."""
@@ -112,25 +126,24 @@ class FaultRun:
 
     def report(self) -> Iterator[str]:
         """The table of faults, and what was checked."""
-        yield "| fault | times |"
-        yield "|---|---|"
+        yield "| fault | times | the page was true after it: median | at most |"
+        yield "|---|---|---|---|"
+        every = [one for seconds in self.until_true.values() for one in seconds]
         for name, count in self.faults.most_common():
-            yield f"| {name} | {count} |"
-        yield f"| together | {self.faults.total()} |"
+            yield f"| {name} | {count} | {_seconds(self.until_true.get(name, []))} |"
+        yield f"| together | {self.faults.total()} | {_seconds(every)} |"
         yield ""
         kinds = Counter(_kinds(self.site.store))
         yield f"Jobs: {_listed(kinds)}. Done by people: {_listed(self.traffic.done)}."
         yield f"Checked, without a violation: {_listed(self.checks)}."
-        if self.until_true:
-            most, half = max(self.until_true), statistics.median(self.until_true)
-            yield f"The page told the store's truth {half:.1f} s (median) and {most:.1f} s (at most) after a fault."
+
+    def late(self, seconds: float) -> list[str]:
+        """The kinds of fault after which the page took longer than that to tell the truth."""
+        return [name for name, took in self.until_true.items() if max(took) > seconds]
 
 
-def _agrees(payload: dict[str, object], store: Store, view_id: str) -> bool:
-    """Whether the page says what the store says."""
-    state = store.experiment(view_id).state
-    shown = payload.get("state")
-    return bool(shown == state or (shown == "cached" and state == "done"))
+def _seconds(took: list[float]) -> str:
+    return f"{statistics.median(took):.1f} s | {max(took):.1f} s" if took else "– | –"
 
 
 def _kinds(store: Store) -> list[str]:
@@ -168,6 +181,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=1800.0, help="no further fault after so many")
+    parser.add_argument("--within", type=float, default=15.0, help="seconds until the page has to be true")
     options = parser.parse_args()
     started = time.monotonic()
     with fault_run(options.seed) as run:
@@ -179,6 +193,10 @@ def main() -> int:
             print(f"Again: python -m tests.faults.random --seed {options.seed} --faults {options.faults}")
             code = 1
         print("\n".join(run.report()))
+        late = run.late(options.within)
+        if late:
+            print(f"The page took more than {options.within:g} s to tell the truth after: {', '.join(late)}.")
+            code = 1
     print(f"Seed {options.seed}, {run.faults.total()} faults in {time.monotonic() - started:.0f} s.")
     return code
 

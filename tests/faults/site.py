@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from typing import Any
 from dropviz.engine.lifeline import death_signal
 from dropviz.store import Store
 from tests.faults.processes import MARK, Process, marked
-from tests.houses import wait_until
+from tests.houses import free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 STEP_SECONDS = 0.002  # that each training step waits, by the shim
@@ -31,9 +30,7 @@ class Server:
     """A running ``dropviz serve``."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         command = [sys.executable, "-m", "dropviz", "serve", "--port", str(self.port)]
         with log.open("ab") as file:
             self.process = subprocess.Popen(

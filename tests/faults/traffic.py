@@ -7,10 +7,12 @@ from collections import Counter
 
 from dropviz.experiment import ExperimentSpec, preset
 from dropviz.store import Store, StoreError
+from dropviz.store.records import FINAL
 
 OWNERS = ("ada", "bob")
 SMALL = ["model.widths=[8]", "observe.evaluations=20", "observe.statistics=3", "observe.probe=32"]
 MOST_LIVE = 6  # experiments under way at a time
+HABITS = {"fresh": 8, "submit": 4, "run": 6, "pause": 2, "step": 1, "stop": 0.5, "estimate": 1, "refresh": 2}
 
 
 def pool() -> list[ExperimentSpec]:
@@ -38,17 +40,13 @@ class Traffic:
 
     def act(self, store: Store) -> None:
         """One thing that somebody does."""
-        live = [
-            line for line in store.experiments(limit=1000) if line.state not in ("done", "failed", "stopped")
-        ]
-        what = self.random.choices(
-            ("submit", "fresh", "pause", "run", "step", "stop", "estimate", "refresh"),
-            (6, 2, 3, 4, 2, 1, 1, 2),
-        )[0]
+        live = [line for line in store.experiments(limit=1000) if line.state not in FINAL]
+        (what,) = self.random.choices(list(HABITS), list(HABITS.values()))
         if what in ("submit", "fresh") and len(live) >= MOST_LIVE:
             what = "run"
+        paused = [line for line in live if line.state == "paused"]
         try:
-            self._act(store, what, [line.id for line in live])
+            self._act(store, what, [line.id for line in (paused if what == "run" else live)])
             self.done[what] += 1
         except StoreError:
             self.refused["the store could not be written"] += 1

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 from streamlit.runtime.secrets import secrets_singleton  # noqa: TID251
@@ -87,6 +87,49 @@ def test_an_account_is_the_same_in_every_browser_and_tells_nobody_who_it_is() ->
     assert len(first) == 32
     assert first != login.owner_of(USER | {"iss": "https://other.example"})
     assert first != login.owner_of(USER | {"sub": "12345"})
+
+
+def left_by(path: str, user: dict[str, object] | None = None) -> tuple[int, str, str]:
+    """Of a page's answer: its status, where it sends a browser, and the cookie that it leaves there."""
+    page = Route("/{rest:path}", lambda request: HTMLResponse("<p>page</p>"))
+    app = TestClient(login.AccountsOnly(Starlette(routes=[page])), base_url="http://localhost")
+    answer = app.get(path, headers={"Cookie": _header(signed(user))} if user else {}, follow_redirects=False)
+    return answer.status_code, answer.headers.get("location", ""), answer.headers.get("set-cookie", "")
+
+
+@pytest.mark.usefixtures("accounts")
+def test_where_a_link_led_is_kept_through_the_login_and_used_once() -> None:
+    status, _, cookie = left_by("/lab?class=ab%26c&run=1")
+    assert (status, cookie.partition(";")[0]) == (200, "dropviz_wanted=%2Flab%3Fclass%3Dab%2526c%26run%3D1")
+    assert "HttpOnly" in cookie
+    assert left_by("/lab?class=1", USER)[2] == ""
+    assert left_by(f"/lab?long={'x' * 2000}")[2] == ""
+    assert back("%2Flab%3Fclass%3Dab%2526c%26run%3D1") == ("/lab?class=ab%26c&run=1", True)
+    assert back("%2Flab", user=None) == ("/lab", False)
+
+
+@pytest.mark.usefixtures("accounts")
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "https://elsewhere.example/",
+        "//elsewhere.example",
+        "/\\elsewhere.example",
+        "%2F%2Felsewhere.example",
+        "/a%0d%0aX: y",
+        "",
+    ],
+)
+def test_a_cookie_leads_nobody_to_another_server(wanted: str) -> None:
+    assert back(wanted) == ("/lab", True)
+
+
+def back(wanted: str, user: dict[str, object] | None = USER) -> tuple[str, bool]:
+    """Where the address without a page sends somebody with this cookie, and whether the cookie is gone then."""
+    cookies = _header((signed(user) if user else {}) | {login.WANTED: wanted})
+    answer = client().get("/", headers={"Cookie": cookies}, follow_redirects=False)
+    assert answer.status_code == 302
+    return answer.headers["location"], "Max-Age=0" in answer.headers.get("set-cookie", "")
 
 
 def test_without_accounts_nothing_wants_one(monkeypatch: pytest.MonkeyPatch) -> None:

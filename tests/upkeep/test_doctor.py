@@ -21,6 +21,7 @@ from dropviz.datasets import registry
 from dropviz.engine import lock
 from dropviz.store import Store
 from tests.extending import process
+from tests.houses import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMER = ROOT / "tests" / "store" / "schema_3.sql"
@@ -38,9 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def free() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()
 
 
 def found(name: str, state: str, port: int = 8501) -> list[Finding]:

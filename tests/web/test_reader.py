@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import Store, StoreError
+from dropviz.store import Store, StoreError, Worker
 from dropviz.web import feed
 from dropviz.web import reader as reader_module
 from dropviz.web.feed import Cursor
@@ -273,6 +273,25 @@ def test_the_place_in_the_queue_is_told_while_waiting(store: Store, engine, spec
         json.loads(Reader(store, view).read(None))["progress"]["queue_position"] for view in (first, second)
     ]
     assert places == [0, 2]
+
+
+def test_what_waits_says_so_where_nobody_works(store: Store, engine, spec: ExperimentSpec) -> None:
+    view_id = store.submit(spec)
+    reader, now = Reader(store, view_id), store.now()
+
+    def told() -> str:
+        return json.loads(reader.read(None))["progress"]["message"]
+
+    assert told() == "No engine is at work at the moment. What waits begins as soon as one is."
+    about = {"host": "here", "pid": 1, "device": "cpu", "slots": 1, "started_at": now}
+    worker = Worker(id="a", heartbeat_at=now, **about)
+    store.beat(worker)
+    assert "engine" not in told()
+    assert [worker.silent(now + seconds) for seconds in (0, 9, -9, 11, -11)] == [False] * 3 + [True] * 2
+    store.leave("a")
+    assert "No engine" in told()
+    engine.run_all()
+    assert "engine" not in told()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import streamlit as st
@@ -26,7 +25,7 @@ def failures() -> None:
     if not failed:
         return
     st.header("Recent failures" if admin else "Your recent failures")
-    now = time.time()
+    now = store().now()
     table([_line(job, now) for job in failed], "Jobs that failed, the latest first")
     if admin:
         for job in failed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
@@ -23,7 +22,6 @@ from dropviz.web.system.queue import queue
 from dropviz.web.system.tables import table
 
 LOOK_SECONDS = 2
-SILENT_SECONDS = 15
 PACKAGES = ("streamlit", "torch", "plotly", "numpy")
 PARTS = {
     "database": "Results and queue",
@@ -48,7 +46,7 @@ def page() -> None:
 def _activity() -> None:
     """What changes by itself. A store that cannot be read is said here, where one looks when something is wrong."""
     try:
-        _workers(store().workers(), time.time())
+        _workers(store().workers(), store().now())
         queue()
         failures()
     except StoreError as error:
@@ -85,7 +83,6 @@ def _disk() -> None:
 
 
 def _worker_line(worker: Worker, now: float) -> dict[str, Any]:
-    silent = now - worker.heartbeat_at
     state = "working" if worker.slots else "starting"
     return {
         "host": worker.host,
@@ -93,7 +90,7 @@ def _worker_line(worker: Worker, now: float) -> dict[str, Any]:
         "device": worker.device,
         "jobs at once": worker.slots or "–",
         "up": age(now - worker.started_at),
-        "state": state if silent < SILENT_SECONDS else f"last seen {age(silent)} ago",
+        "state": f"last seen {age(now - worker.heartbeat_at)} ago" if worker.silent(now) else state,
     }
 
 

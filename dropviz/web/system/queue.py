@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -83,7 +82,7 @@ def _share(name: str, shares: Sequence[Share]) -> dict[str, Any]:
 
 
 def _jobs(jobs: Sequence[Job], places: Mapping[int, int], admin: bool) -> None:
-    now = time.time()
+    now = store().now()
     table([_job_line(job, places, now, admin) for job in jobs], "Jobs that run, wait or are paused")
     if len(jobs) == MOST_LISTED:
         st.caption(f"The first {MOST_LISTED} are listed.")

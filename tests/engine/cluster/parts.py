@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dropviz.engine.lifeline import death_signal
-from tests.houses import family_of, is_alive, wait_until
+from tests.houses import family_of, free_port, is_alive, wait_until
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "clusters-dask.md"
 DASK = str(Path(sys.executable).with_name("dask"))
@@ -31,12 +30,6 @@ def documented(part: str) -> list[str]:
 
 SCHEDULER = documented("dask scheduler --host 127.0.0.1")
 WORKER = documented("127.0.0.1:0 tcp://127.0.0.1:8786")
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
 
 
 @dataclass

@@ -1,0 +1,95 @@
+"""An engine that lives and does not turn: seen by its silence, replaced, and nobody's run the worse for it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dropviz.engine import EngineKeeper, launch, pulse
+from dropviz.engine.pulse import Beating, Pulse
+from dropviz.experiment import preset
+from tests.houses import House, is_alive, open_house, wait_until
+
+
+@pytest.fixture
+def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pulse, Beating, list[float]]]:
+    """Both ends of a pulse, and the clock that its listener reads."""
+    clock = [100.0]
+    monkeypatch.setattr(pulse.time, "monotonic", lambda: clock[0])
+    heard = Pulse()
+    yield heard, Beating(heard.write_end), clock
+    heard.close()
+
+
+def test_silence_begins_with_the_first_beat_and_ends_with_the_next(
+    listening: tuple[Pulse, Beating, list[float]],
+) -> None:
+    heard, turning, clock = listening
+    clock[0] += 1.5
+    assert heard.silence() == 0.0  # somebody who starts may take any time
+    turning.beat()
+    assert heard.silence() == 0.0
+    for _ in range(3):
+        clock[0] += 1.5
+        heard.silence()
+    assert heard.silence() == 4.5
+    turning.beat()
+    assert heard.silence() == 0.0
+
+
+def test_a_listener_that_stood_still_blames_nobody(listening: tuple[Pulse, Beating, list[float]]) -> None:
+    heard, turning, clock = listening
+    turning.beat()
+    heard.silence()
+    clock[0] += 3600.0
+    assert heard.silence() == pulse.LONGEST_LOOK
+
+
+def test_a_pipe_that_nobody_empties_stops_nobody() -> None:
+    heard = Pulse()
+    turning = Beating(heard.write_end)
+    for _ in range(100_000):  # more than a pipe holds
+        turning.beat()
+    assert heard.silence() == 0.0
+    heard.close()
+    Beating(None).beat()
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    opened = open_house(tmp_path / "data")
+    for name in ("DROPVIZ_STORE", "DROPVIZ_SUPERVISED", "DROPVIZ_ENGINE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("DROPVIZ_DATA", "DROPVIZ_DEVICE", "DROPVIZ_SLOTS"):
+        monkeypatch.setenv(name, opened.environment[name])
+    yield opened
+    opened.store.close()
+
+
+def test_an_engine_that_hangs_is_replaced_and_its_run_goes_on(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(launch, "HANGING_SECONDS", 3.0)
+    keeper = EngineKeeper(log=subprocess.DEVNULL)
+    keeper.keep()
+    try:
+        changes = ['arms=["dropout"]', "seeds=1", "train.steps=400000", "model.widths=[8]"]
+        view_id = house.store.submit(preset("noisy-digits").with_settings([*changes, "observe.statistics=0"]))
+        child = house.running_pid(view_id)
+        (hanging,) = [worker.pid for worker in house.store.workers()]
+        with caplog.at_level(logging.ERROR):
+            os.kill(hanging, signal.SIGSTOP)
+            wait_until(lambda: house.job(view_id).attempt == 2 and house.job(view_id).pid, "taken up again")
+        assert not is_alive(hanging)
+        assert not is_alive(child)
+        assert "the engine hangs" in caplog.text
+        house.store.request(view_id, "stop")
+        assert house.finish(view_id) == "stopped"
+    finally:
+        keeper.close()
