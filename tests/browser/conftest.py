@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.served import CHROMIUM, Served, launch, serving
+
+FAILED = pytest.StashKey[bool]()
+SHOWN = """[...document.querySelectorAll('.dv-plot, [role=alert], [role=status], .dv-problem')]
+    .map((node) => node.getAttribute('aria-label') || node.textContent).filter(Boolean)"""
 
 expect.set_options(timeout=30_000)
 
@@ -39,14 +43,30 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let fixtures know, when they end, whether their test has failed."""
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
 @pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    """A tab of a visitor who was never here; an uncaught error in it fails the test."""
+def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A tab of a visitor who was never here; an uncaught error in it fails the test, whose failure says what was on it."""
     context = chromium.new_context(viewport={"width": 1440, "height": 1000})
     opened = context.new_page()
     errors: list[str] = []
+    said: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
     yield opened
+    if request.node.stash.get(FAILED, False):
+        print("console:", said[-20:])
+        print("charts and alerts:", opened.evaluate(SHOWN))
     context.close()
     assert errors == []
 
