@@ -51,6 +51,11 @@ def keep(content: bytes, kind: Kind) -> str:
     return digest
 
 
+def is_kept(content: bytes) -> bool:
+    """Whether the same was handed in before."""
+    return (folder() / hashlib.sha256(content).hexdigest()).is_file()
+
+
 def is_upload(file: str) -> bool:
     """Whether this names an uploaded file, and not a path."""
     return re.fullmatch(r"[0-9a-f]{64}", file) is not None

@@ -58,7 +58,7 @@ def writing(out: Path) -> Iterator[Store]:
         RuntimeError: The store failed in the middle of it, which is no fault of the input.
     """
     check_writable(out)
-    settings.slots(), settings.device(), settings.engine()  # complain here, not in the engine's log
+    settings.check(settings.FOR_WORK)  # complain here, not in the engine's log
     store = Store.open()
     try:
         yield store
@@ -92,7 +92,8 @@ def estimate_experiment(spec: ExperimentSpec) -> int:
     Raises:
         ValueError: The store or a setting of this machine is not usable.
     """
-    slots, _ = settings.slots(), settings.device()
+    settings.check(settings.FOR_WORK)
+    slots = settings.slots()
     store = Store.open()
     try:
         found = estimate_to_end(store, spec)

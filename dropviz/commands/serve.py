@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from dropviz import logs, settings
+from dropviz.budget import Budget
 from dropviz.engine import EngineKeeper
 from dropviz.engine.launch import SUPERVISED
 from dropviz.engine.lifeline import death_signal
@@ -33,14 +34,8 @@ def serve(host: str, port: int) -> int:
     """
     script = find_app()
     _check_port(host, port)
-    (
-        settings.slots(),
-        settings.device(),
-        settings.engine(),
-        settings.step_seconds(),
-        settings.admin_token(),
-        settings.metrics_are_served(),
-    )
+    settings.check((*settings.FOR_WORK, *settings.FOR_PAGES))
+    Budget.from_environment()
     Store.open().close()
     logs.configure("serve")
     stopping = threading.Event()

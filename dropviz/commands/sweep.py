@@ -87,7 +87,8 @@ def estimate_sweep(sweep: Sweep) -> int:
     Returns:
         The exit code: 0 estimated, 1 it could not be measured, 130 stopped.
     """
-    slots, _ = settings.slots(), settings.device()
+    settings.check(settings.FOR_WORK)
+    slots = settings.slots()
     store = Store.open()
     try:
         costs = {}

@@ -41,17 +41,17 @@ def main() -> int:
         signal.signal(number, lambda *_: stopping.set())
     try:
         logs.configure("engine")
+        settings.check(settings.FOR_WORK)
         lock.acquire()
         store = Store.open()
         engine = _engine(store)
-        settings.device(), settings.step_seconds()
     except (ValueError, OSError) as error:
         logger.error("%s", error)
         return 1
     # The fork server inherits it: threads that sleep while they wait leave the cores to whoever has work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     engine.warm()
-    Dispatcher(store, engine).run(stopping, Beating(options.pulse))
+    Dispatcher(store, engine, Beating(options.pulse)).run(stopping)
     return 0
 
 

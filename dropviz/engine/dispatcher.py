@@ -39,8 +39,8 @@ class Dispatcher:
     On PostgreSQL other dispatchers may serve the same store: each claims jobs for its own engine, and gives up the silent of all.
     """
 
-    def __init__(self, store: Store, engine: Engine) -> None:
-        self.store, self.engine = store, engine
+    def __init__(self, store: Store, engine: Engine, pulse: Beating = SILENT) -> None:
+        self.store, self.engine, self._pulse = store, engine, pulse
         self.worker_id = secrets.token_hex(8)
         self.started_at = store.now()
         self._ended: dict[tuple[int, int], tuple[Outcome, str]] = {}  # not yet known to the store
@@ -54,11 +54,11 @@ class Dispatcher:
         self._engines: Silence[str] = Silence()
         self._watchers: Silence[str] = Silence()
 
-    def run(self, stopping: threading.Event, pulse: Beating = SILENT) -> None:
-        """Serve until ``stopping`` is set, with a beat each round; then the children end and their jobs are queued again."""
+    def run(self, stopping: threading.Event) -> None:
+        """Serve until ``stopping`` is set; then the children end and their jobs are queued again."""
         released, trouble = None, ""
         while not stopping.is_set():
-            pulse.beat()
+            self._pulse.beat()
             try:
                 if released is None:
                     released = self._take_up()
@@ -99,6 +99,7 @@ class Dispatcher:
     def _place(self, free: int) -> None:
         while free > 0 and (claim := self.store.claim(self.worker_id)):
             free -= 1
+            self._pulse.beat()  # many slots, or a busy store, make a round long
             about = logs.of(job=claim.job_id, attempt=claim.attempt, kind=claim.kind, arm=claim.arm or None)
             logger.info("job placed", extra=about)
             try:
@@ -109,6 +110,7 @@ class Dispatcher:
     def _bury(self) -> None:
         """Tell the store what ended. What it cannot take now it is told in a later round."""
         for key, (outcome, error) in tuple(self._ended.items()):
+            self._pulse.beat()
             # A child that ended well has said so itself, and this changes nothing.
             if self.store.finish(*key, outcome, error=error):
                 logger.warning(error, extra=logs.of(job=key[0], attempt=key[1]))

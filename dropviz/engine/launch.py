@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import IO
 
 from dropviz import settings
@@ -18,9 +19,7 @@ SUPERVISED = "DROPVIZ_SUPERVISED"  # set by ``dropviz serve``, which keeps the e
 LOOK_SECONDS = 1.0
 EARLY_SECONDS = 30.0  # of life, before which its end is a failure to start
 LONGEST_PAUSE = 10.0
-HANGING_SECONDS = (
-    120.0  # without a turn of its loop, after which an engine hangs: ten times what a busy store takes
-)
+HANGING_SECONDS = 120.0  # without a sign of its loop, after which an engine hangs; a write waits 15 at most
 LOG_BYTES = 2**20
 
 logger = logging.getLogger(__name__)
@@ -50,11 +49,9 @@ class EngineKeeper:
     def ensure(self) -> None:
         """Start an engine if none runs; wait longer each time it ends at once."""
         if self.process is not None and self.process.poll() is None:
-            if self._pulse.silence() <= HANGING_SECONDS:
+            if self._pulse.silence() <= HANGING_SECONDS or not self._ended_by_force():
                 return
-            logger.error("the engine hangs: it is killed, and another takes its jobs up")
-            self.process.kill()
-            self.process.wait()
+            logger.error("the engine hung and was killed; another takes its jobs up")
         if os.environ.get(SUPERVISED) or settings.engine() == "none" or lock.engine_runs():
             return
         lived = time.monotonic() - self._started_at
@@ -77,14 +74,21 @@ class EngineKeeper:
             self._thread.join()
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+            if self.process.poll() is None and not self._ended_by_force():
+                logger.error("the engine does not end, whatever it waits for; it is left behind")
         for end in (self._lifeline, self._write_end):
             os.close(end)
         self._pulse.close()
+
+    def _ended_by_force(self) -> bool:
+        """Kill it; one that waits for a disk that does not answer ends only when that does."""
+        assert self.process is not None
+        self.process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(1)
+        return self.process.poll() is not None
 
     def _keep(self) -> None:
         while not self._closing.is_set():

@@ -61,8 +61,6 @@ class Beating:
 
     def __init__(self, write_end: int | None) -> None:
         self._write_end = write_end
-        if write_end is not None:
-            os.set_inheritable(write_end, False)  # a child of ours does not turn for us
 
     def beat(self) -> None:
         """Say that this process turns."""

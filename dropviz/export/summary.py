@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Mapping
-from importlib import metadata
 from typing import Any
 
 import numpy as np
 
-from dropviz import __version__, analysis
+from dropviz import __version__, analysis, settings
 from dropviz.experiment import ExperimentSpec, code_version
 from dropviz.store import Experiment
 
@@ -68,4 +67,4 @@ def describe(values: dict[int, float]) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """What computed the result: this program, its code, Python and the packages that matter."""
     found = {"dropviz": __version__, "code": code_version(), "python": platform.python_version()}
-    return found | {name: metadata.version(name) for name in PACKAGES}
+    return found | {name: settings.version_of(name) for name in PACKAGES}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import platform
 import textwrap
-from importlib import metadata
 
+from dropviz import settings
 from dropviz.experiment import ExperimentSpec
 from dropviz.scripts.arms import Objective
 from dropviz.scripts.data import ScriptData
@@ -22,7 +22,7 @@ EXPECTED = (
 
 def header(spec: ExperimentSpec, chosen: Strategy, seed: int, objective: Objective, data: ScriptData) -> str:
     """The module's docstring."""
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in (*NEEDED, *data.packages))
+    versions = ", ".join(f"{name} {settings.version_of(name)}" for name in (*NEEDED, *data.packages))
     beside = f" {' and '.join(data.files)} must lie beside this file." if data.files else ""
     paragraphs = [
         f"{chosen.name} on {spec.title()}, seed {seed}.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import sys
 from functools import cache
 from importlib import metadata
 from itertools import takewhile
@@ -18,7 +19,11 @@ NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")  # a folder each
 @cache
 def version_of(package: str) -> str:
     """The installed version of a package, which is read from its files once: that takes a millisecond."""
-    return metadata.version(package)
+    # Of a copy: Streamlit's threads change sys.path, and who walks through a list that shrinks leaves one entry out.
+    found = next(iter(metadata.distributions(name=package, path=list(sys.path))), None)
+    if found is None:
+        raise metadata.PackageNotFoundError(package)
+    return found.version
 
 
 def cores() -> int:

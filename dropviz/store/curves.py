@@ -12,7 +12,8 @@ from dropviz.store.database import Database
 from dropviz.store.records import FINAL, Job
 from dropviz.store.schema import points
 
-MOST_BYTES = 64 * 2**20  # that are remembered
+MOST_BYTES = 64 * 2**20  # of series that are remembered
+MOST_JOBS = 4096  # whose names are
 
 Series = tuple[np.ndarray, np.ndarray]  # steps (n,), values (n, seeds of the job)
 
@@ -24,7 +25,7 @@ class Curves:
         self.database = database
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[int, int, str], Series] = OrderedDict()
-        self._names: dict[tuple[int, int], tuple[str, ...]] = {}
+        self._names: OrderedDict[tuple[int, int], tuple[str, ...]] = OrderedDict()
         self._bytes = 0
 
     def series(self, job: Job, name: str) -> Series:
@@ -53,14 +54,19 @@ class Curves:
     def names(self, job: Job) -> tuple[str, ...]:
         """The metrics that a job has points of, in order of their names."""
         key = (job.id, job.epoch)
-        if key not in self._names:
-            query = select(points.c.name).where(points.c.job_id == job.id).distinct()
-            with self.database.read() as connection:
-                found = tuple(sorted(connection.execute(query).scalars()))
-            if job.state not in FINAL:
-                return found
-            self._names[key] = found
-        return self._names[key]
+        with self._lock:
+            if key in self._names:
+                self._names.move_to_end(key)
+                return self._names[key]
+        query = select(points.c.name).where(points.c.job_id == job.id).distinct()
+        with self.database.read() as connection:
+            found = tuple(sorted(connection.execute(query).scalars()))
+        if job.state in FINAL:
+            with self._lock:
+                self._names[key] = found
+                while len(self._names) > MOST_JOBS:
+                    self._names.popitem(last=False)
+        return found
 
     def _remember(self, key: tuple[int, int, str], found: Series) -> None:
         with self._lock:

@@ -11,6 +11,7 @@ from dropviz import settings, uploads
 from dropviz.datasets import Dataset
 from dropviz.downloads import Download, Fetches, Fetching, shown_size
 from dropviz.experiment import SpecError
+from dropviz.web.allowance import Allowance
 from dropviz.web.plain import plain
 from dropviz.web.visitor import visitor
 
@@ -22,6 +23,12 @@ ENDINGS: dict[uploads.Kind, list[str]] = {"csv": ["csv", "tsv", "txt"], "text": 
 def fetches() -> Fetches:
     """The downloads of this server."""
     return Fetches()
+
+
+@cache
+def allowance() -> Allowance:
+    """What people have handed in to this server."""
+    return Allowance()
 
 
 def availability(key: str, data: Dataset) -> None:
@@ -114,10 +121,15 @@ def _kept(given: Any, kind: uploads.Kind) -> str:
     """Keep an upload, once, and remember what its owner calls it."""
     known = f"kept/{given.file_id}"
     if known not in st.session_state:
+        content = given.getvalue()
         try:
-            digest = uploads.keep(given.getvalue(), kind)
+            with allowance().of(visitor(), 0 if uploads.is_kept(content) else len(content)):
+                digest = uploads.keep(content, kind)
         except SpecError as error:
             st.error(plain(str(error)), icon=":material/error:")
+            return ""
+        except OSError as error:
+            st.error(plain(f"It could not be kept: {error.strerror or error}."), icon=":material/error:")
             return ""
         st.session_state[known] = digest
         st.session_state[f"upload/{digest}"] = given.name

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
@@ -29,7 +29,8 @@ from dropviz.web.plain import plain
 
 DATA = ("/live/", "/arrays/", "/export/")  # what answers with somebody's numbers
 WANTED = "dropviz_wanted"  # the cookie that keeps where a link led, while its reader logs in
-WANTED_SECONDS, WANTED_CHARACTERS = 600, 2000
+WANTED_SECONDS, WANTED_CHARACTERS = 3600, 3800
+QUERY = "%&=+/:@!$'()*~?[]"  # what stays as it is in a query, of what may stand in a cookie
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -48,34 +49,40 @@ class AccountsOnly:
         if scope["path"].startswith(DATA) and not known:
             text = "Log in first: this server shows its runs to accounts alone."
             return await JSONResponse({"error": text}, 401, NO_STORE)(scope, receive, send)
-        front = scope["path"] == "/"  # to which a login leads back
+        # Where a login leads back to. An address with a query comes from a link.
+        front = scope["path"] == "/" and not scope.get("query_string")
         if front and WANTED in cookies:
             return await _back(cookies[WANTED], known)(scope, receive, send)
-        await self.app(scope, receive, send if known or front else _remembering(scope, send))
+        remembered = not known and scope["path"] != "/" and _is_visit(scope)
+        await self.app(scope, receive, _remembering(scope, send) if remembered else send)
+
+
+def _is_visit(scope: Scope) -> bool:
+    """Whether somebody opens a page. Streamlit answers whatever else a browser looks for with its page, too: icons, source maps."""
+    kind = Headers(scope=scope).get("sec-fetch-dest", "document")
+    return kind == "document" and "." not in scope["path"]
 
 
 def _back(wanted: str, known: bool) -> RedirectResponse:
     """To what somebody had asked for, or to the door before it: an address of this server, whatever the cookie says."""
-    target = unquote(wanted)
-    local = re.fullmatch(r"/(?![/\\])[!-~]*", target)
-    answer = RedirectResponse(target if local else "/lab", 302, NO_STORE)
+    local = re.fullmatch(r"/[A-Za-z0-9][!-~]*", wanted)
+    answer = RedirectResponse(wanted if local else "/lab", 302, NO_STORE)
     if known:
         answer.delete_cookie(WANTED, httponly=True, samesite="lax")
     return answer
 
 
 def _remembering(scope: Scope, send: Send) -> Send:
-    """Let a page that nobody sees before a login leave its address in the browser."""
-    query = scope.get("query_string", b"").decode("latin-1")
-    wanted = quote(quote(scope["path"]) + (f"?{query}" if query else ""), safe="")
+    """Let a page that nobody sees before a login leave its address in the browser; none where it is too long for that."""
+    query = quote(scope.get("query_string", b"").decode("latin-1"), safe=QUERY)
+    wanted = quote(scope["path"]) + (f"?{query}" if query else "")
+    kept = f"{wanted}; Max-Age={WANTED_SECONDS}" if len(wanted) <= WANTED_CHARACTERS else "; Max-Age=0"
 
     async def send_with_cookie(message: Message) -> None:
-        if message["type"] == "http.response.start":
+        if message["type"] == "http.response.start" and message["status"] == 200:
             headers = MutableHeaders(scope=message)
-            page = headers.get("content-type", "").startswith("text/html")
-            if page and message["status"] == 200 and len(wanted) <= WANTED_CHARACTERS:
-                value = f"{WANTED}={wanted}; Path=/; Max-Age={WANTED_SECONDS}; HttpOnly; SameSite=Lax"
-                headers.append("set-cookie", value)
+            if headers.get("content-type", "").startswith("text/html"):
+                headers.append("set-cookie", f"{WANTED}={kept}; Path=/; HttpOnly; SameSite=Lax")
         await send(message)
 
     return send_with_cookie
@@ -127,7 +134,7 @@ def door() -> None:
     """What somebody sees who is not logged in."""
     st.header("Log in to go on")
     st.write(
-        "This server shows its experiments to people with an account. Then you are where your link leads."
+        "This server shows its experiments to people with an account. A link to one leads there after the login."
     )
     st.button("Log in", type="primary", icon=":material/login:", on_click=st.login, key="log_in")
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 from functools import cache
-from importlib import metadata, resources
+from importlib import resources
 
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from dropviz import settings
 
 PATH = "/plotly.min.js"
 YEAR = 31_536_000
@@ -17,7 +19,7 @@ YEAR = 31_536_000
 
 def address() -> str:
     """Where the page gets it; the version makes it safe to keep for ever."""
-    return f"{PATH}?v={metadata.version('plotly')}"
+    return f"{PATH}?v={settings.version_of('plotly')}"
 
 
 async def serve(request: Request) -> Response:

@@ -19,7 +19,7 @@ from dropviz.web.progress import progress
 from dropviz.web.story import story
 
 MOST_ARRAYS = 64
-NOBODY = "No engine is at work at the moment. What waits begins as soon as one is."
+NOBODY = "No engine is at work at the moment. What waits begins as soon as one is, and what ran goes on."
 LOOK_SECONDS = 0.25  # however many viewers, the store is asked at most this often
 
 
@@ -109,9 +109,10 @@ class Reader(Feed):
 
     def _trouble(self) -> str:
         """Why nothing begins: what is wrong with the store, or that nobody works."""
+        if trouble := self.store.trouble():
+            return trouble
         now = self.store.now()
-        at_work = any(not worker.silent(now) for worker in self.store.workers())
-        return self.store.trouble() or ("" if at_work else NOBODY)
+        return "" if any(not worker.silent(now) for worker in self.store.workers()) else NOBODY
 
     def _catch_up(self, revision: int) -> None:
         self.experiment = self.store.refreshed(self.experiment)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from tests.browser.served import CHROMIUM, Served, launch, serving
 
@@ -66,7 +67,8 @@ def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     yield opened
     if request.node.stash.get(FAILED, False):
         print("console:", said[-20:])
-        print("charts and alerts:", opened.evaluate(SHOWN))
+        with suppress(Error):  # it may be gone, or on its way elsewhere
+            print("charts and alerts:", opened.evaluate(SHOWN))
     context.close()
     assert errors == []
 

@@ -75,7 +75,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
 def test_an_engine_that_hangs_is_replaced_and_its_run_goes_on(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(launch, "HANGING_SECONDS", 3.0)
+    monkeypatch.setattr(launch, "HANGING_SECONDS", 10.0)
     keeper = EngineKeeper(log=subprocess.DEVNULL)
     keeper.keep()
     try:
@@ -85,10 +85,13 @@ def test_an_engine_that_hangs_is_replaced_and_its_run_goes_on(
         (hanging,) = [worker.pid for worker in house.store.workers()]
         with caplog.at_level(logging.ERROR):
             os.kill(hanging, signal.SIGSTOP)
-            wait_until(lambda: house.job(view_id).attempt == 2 and house.job(view_id).pid, "taken up again")
+            first = house.job(view_id).attempt
+            wait_until(
+                lambda: house.job(view_id).attempt > first and house.job(view_id).pid, "taken up again"
+            )
         assert not is_alive(hanging)
         assert not is_alive(child)
-        assert "the engine hangs" in caplog.text
+        assert "the engine hung" in caplog.text
         house.store.request(view_id, "stop")
         assert house.finish(view_id) == "stopped"
     finally:

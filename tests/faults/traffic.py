@@ -46,25 +46,27 @@ class Traffic:
             what = "run"
         paused = [line for line in live if line.state == "paused"]
         try:
-            self._act(store, what, [line.id for line in (paused if what == "run" else live)])
-            self.done[what] += 1
+            if self._act(store, what, [line.id for line in (paused if what == "run" else live)]):
+                self.done[what] += 1
         except StoreError:
             self.refused["the store could not be written"] += 1
         except ValueError:  # it has ended meanwhile, or its weights are not there
             self.refused[what] += 1
 
-    def _act(self, store: Store, what: str, live: list[str]) -> None:
+    def _act(self, store: Store, what: str, live: list[str]) -> bool:
+        """Whether there was something to do it to."""
         spec, owner = self.random.choice(self.specs), self.random.choice(OWNERS)
         if what in ("submit", "fresh"):
             store.submit(spec, owner=owner, fresh=what == "fresh")
         elif what == "estimate":
             store.request_estimate(spec, owner)
         elif what == "refresh":
-            self._refresh(store, owner)
+            return self._refresh(store, owner)
         elif live:
             store.request(self.random.choice(live), what)  # type: ignore[arg-type]
+        return bool(live) or what in ("submit", "fresh", "estimate")
 
-    def _refresh(self, store: Store, owner: str) -> None:
+    def _refresh(self, store: Store, owner: str) -> bool:
         done = [line.id for line in store.experiments(limit=1000) if line.state == "done"]
         if done:
             experiment = store.experiment(self.random.choice(done))
@@ -72,6 +74,8 @@ class Traffic:
             steps = store.kept_steps(job.id)
             if steps:
                 store.request_refresh(experiment.id, job.arm, self.random.choice(steps), owner)
+                return True
+        return False
 
     def let_all_finish(self, store: Store) -> None:
         """Everything that is paused goes on, and is left alone."""

@@ -24,7 +24,7 @@ from dropviz.sweeps import Sweep, question, question_names, read_values
 from dropviz.web.arrays import KINDS
 from dropviz.web.board import asked_of
 from dropviz.web.lessons.pad import drawn_of
-from tests.fuzz import inputs
+from tests.fuzz import inputs, pages
 from tests.fuzz.world import World, zipped
 
 SHARES = {  # of the inputs of a long form, where it is not 1: more of what is quick
@@ -34,6 +34,7 @@ SHARES = {  # of the inputs of a long form, where it is not 1: more of what is q
     "values of a sweep": 2.0,
     "sweeps": 0.5,
     "paths of files": 1.5,
+    "addresses of pages": 0.3,
     "damaged zips": 1.5,
     "changed runs in zips": 0.25,
     "damaged numbers in zips": 1.5,
@@ -77,6 +78,7 @@ def subjects(world: World) -> dict[str, Subject]:
             feed=lambda numbers: _opened(zipped(world.files[0], numbers)),
         ),
         "data routes": Subject(inputs=_addresses(world), feed=partial(_get, world)),
+        "addresses of pages": Subject(inputs=pages.addresses(world), feed=pages.look),
         "class links": Subject(inputs=_codes(world), feed=partial(_code, world)),
         "lesson files": Subject(inputs=_lessons(), feed=partial(_lesson, world.folder / "data")),
         "names, notes and tags": Subject(

@@ -99,13 +99,42 @@ def left_by(path: str, user: dict[str, object] | None = None) -> tuple[int, str,
 
 @pytest.mark.usefixtures("accounts")
 def test_where_a_link_led_is_kept_through_the_login_and_used_once() -> None:
-    status, _, cookie = left_by("/lab?class=ab%26c&run=1")
-    assert (status, cookie.partition(";")[0]) == (200, "dropviz_wanted=%2Flab%3Fclass%3Dab%2526c%26run%3D1")
+    status, _, cookie = left_by("/lab?class=ab%26c%20d&arms=none,dropout")
+    wanted = "/lab?class=ab%26c%20d&arms=none%2Cdropout"
+    assert (status, cookie.partition(";")[0]) == (200, f"dropviz_wanted={wanted}")
     assert "HttpOnly" in cookie
     assert left_by("/lab?class=1", USER)[2] == ""
-    assert left_by(f"/lab?long={'x' * 2000}")[2] == ""
-    assert back("%2Flab%3Fclass%3Dab%2526c%26run%3D1") == ("/lab?class=ab%26c&run=1", True)
-    assert back("%2Flab", user=None) == ("/lab", False)
+    assert back(wanted) == (wanted, True)
+    assert back("/lab", user=None) == ("/lab", False)
+
+
+@pytest.mark.usefixtures("accounts")
+def test_a_link_too_long_to_keep_leaves_no_older_one() -> None:
+    cookie = left_by(f"/lab?long={'x' * login.WANTED_CHARACTERS}")[2]
+    assert cookie.startswith("dropviz_wanted=; Max-Age=0")
+
+
+@pytest.mark.usefixtures("accounts")
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/favicon.ico", ""),
+        ("/.well-known/x.json", "empty"),
+        ("/lab", "image"),
+        ("/lab", "iframe"),
+        ("/", ""),
+    ],
+)
+def test_what_a_browser_looks_for_by_itself_is_no_visit(path: str, kind: str) -> None:
+    page = Route("/{rest:path}", lambda request: HTMLResponse("<p>page</p>"))
+    app = TestClient(login.AccountsOnly(Starlette(routes=[page])), base_url="http://localhost")
+    assert "set-cookie" not in app.get(path, headers={"Sec-Fetch-Dest": kind} if kind else {}).headers
+
+
+@pytest.mark.usefixtures("accounts")
+def test_a_link_to_the_front_is_no_way_back() -> None:
+    header = {"Cookie": _header(signed(USER) | {login.WANTED: "/paper"})}
+    assert client().get("/?run=1", headers=header, follow_redirects=False).text == "numbers"
 
 
 @pytest.mark.usefixtures("accounts")
@@ -116,6 +145,8 @@ def test_where_a_link_led_is_kept_through_the_login_and_used_once() -> None:
         "//elsewhere.example",
         "/\\elsewhere.example",
         "%2F%2Felsewhere.example",
+        "/",
+        "/?x",
         "/a%0d%0aX: y",
         "",
     ],

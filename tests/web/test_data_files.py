@@ -14,6 +14,7 @@ from dropviz import datasets, uploads
 from dropviz.datasets.ptb import PennTreebank
 from dropviz.experiment import ExperimentSpec, SpecError, preset
 from dropviz.web import data_files
+from dropviz.web.allowance import Allowance
 from dropviz.web.controls import submit
 from tests.downloads import server as serve
 from tests.downloads.server import Request, Server, plain, whole
@@ -174,6 +175,22 @@ def test_a_file_that_cannot_be_used_is_a_sentence_at_once(data: Path, cookies) -
     assert "is not UTF-8" in said(app)
     app.file_uploader(key=FILE).upload("empty.txt", b"", "text/plain").run()
     assert "is empty" in said(app)
+
+
+def test_who_hands_in_too_much_and_a_disk_that_takes_nothing_are_told_so(
+    data: Path, cookies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_files, "allowance", lambda: Allowance(most=1000))
+    app = opened("text")
+    app.file_uploader(key=FILE).upload("hamlet.txt", TEXT, "text/plain").run()
+    assert "this server takes 0 MB of one person" in said(app)
+    assert not uploads.folder().exists()
+    monkeypatch.setattr(data_files, "allowance", Allowance)
+    data.mkdir(exist_ok=True)
+    uploads.folder().write_text("in its way")
+    app.run()
+    assert not app.exception
+    assert "It could not be kept: File exists." in said(app)
 
 
 def test_the_file_of_an_experiment_is_in_the_form_of_its_link(data: Path, cookies) -> None:

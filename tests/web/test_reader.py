@@ -282,7 +282,7 @@ def test_what_waits_says_so_where_nobody_works(store: Store, engine, spec: Exper
     def told() -> str:
         return json.loads(reader.read(None))["progress"]["message"]
 
-    assert told() == "No engine is at work at the moment. What waits begins as soon as one is."
+    assert told() == reader_module.NOBODY
     about = {"host": "here", "pid": 1, "device": "cpu", "slots": 1, "started_at": now}
     worker = Worker(id="a", heartbeat_at=now, **about)
     store.beat(worker)

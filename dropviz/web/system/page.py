@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Any
 
 import streamlit as st
@@ -121,7 +120,7 @@ def _installation() -> None:
     lines = {
         "DropViz": __version__,
         "Python": platform.python_version(),
-        **{name: metadata.version(name) for name in PACKAGES},
+        **{name: settings.version_of(name) for name in PACKAGES},
         "Training device": settings.device(),
         "Cores": str(settings.cores()),
         "Data directory": str(settings.data_dir()),

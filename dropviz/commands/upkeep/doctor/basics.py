@@ -60,26 +60,12 @@ def packages(_: Context) -> Iterator[Answer]:
 @check("settings")
 def variables(_: Context) -> Iterator[Answer]:
     """Each of them can be read, and none is misspelled."""
-    for read in (
-        settings.data_dir,
-        settings.store_url,
-        settings.cache_dir,
-        settings.files_dir,
-        settings.lessons_dir,
-        settings.weights_bytes,
-        settings.slots,
-        settings.log_format,
-        settings.log_level,
-        settings.admin_token,
-        settings.metrics_are_served,
-        settings.keep_days,
-        settings.keep_bytes,
-        Budget.from_environment,
-    ):
-        try:
-            read()
-        except ValueError as error:
-            yield "problem", str(error), ""
+    for sentence in settings.problems():
+        yield "problem", sentence, ""
+    try:
+        Budget.from_environment()
+    except ValueError as error:
+        yield "problem", str(error), ""
     known = known_variables()
     given = sorted(name for name in os.environ if name.startswith("DROPVIZ_"))
     for name in given:
