@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest import mock
 
 from hypothesis import strategies as st
+from streamlit.runtime.context import ContextProxy  # noqa: TID251
 from streamlit.testing.v1 import AppTest  # noqa: TID251
 
 from dropviz.web import component
@@ -60,7 +62,8 @@ def look(address: Address) -> None:
     app = AppTest.from_file(page, default_timeout=60)
     for name, text in query.items():
         app.query_params[name] = text
-    app.run()
+    with mock.patch.object(ContextProxy, "cookies", {}):  # AppTest has none of its own
+        app.run()
     assert not app.exception, (page.name, query, [one.value for one in app.exception])
     shown = "\n".join(
         str(element.value) for kind in ("markdown", "error", "warning", "info") for element in app.get(kind)
