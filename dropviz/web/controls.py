@@ -13,6 +13,7 @@ from dropviz.store import Experiment, StoreError, UnknownExperiment
 from dropviz.store.records import Action
 from dropviz.web.live import store
 from dropviz.web.plain import plain
+from dropviz.web.presses import noted
 from dropviz.web.visitor import visitor
 
 LIVE = ("queued", "running", "stalled", "paused")
@@ -39,12 +40,12 @@ def enabled(state: str, mine: bool) -> Enabled:
 
 
 def buttons(experiment: Experiment | None, *, can_run: bool = True) -> bool:
-    """Draw the buttons for the experiment that is shown, if any; returns whether Run was pressed."""
+    """Draw the buttons for the experiment that is shown, if any; returns whether Run was pressed, until that is answered."""
     state = experiment.state if experiment else "none"
     mine = experiment is not None and experiment.owner == visitor()
     can = enabled(state, mine)
     view_id = experiment.id if experiment else ""
-    run = st.button(
+    run = noted(
         "Run",
         key="run",
         type="primary",

@@ -10,6 +10,7 @@ from dropviz.store import Experiment
 from dropviz.web import examples
 from dropviz.web.board import Asked, board
 from dropviz.web.fork import fork_panel, offer
+from dropviz.web.presses import pressed
 from dropviz.web.reader import shown_state
 from dropviz.web.refreshes import finished_refreshes, nearest_refresh
 from dropviz.web.sharing import keep, share
@@ -26,7 +27,7 @@ def page() -> None:
         if st.context.is_embedded:
             return
         with st.container(horizontal=True):
-            if st.button("This run in the Lab", type="tertiary", key="to_lab"):
+            if pressed("This run in the Lab", type="tertiary", key="to_lab"):
                 go_to("0_Lab.py", experiment.id)
             share(experiment, experiment.spec, "curvature")
             keep(experiment)

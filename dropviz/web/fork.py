@@ -12,6 +12,7 @@ from dropviz.web.controls import submit
 from dropviz.web.estimates import amount, amount_and_time
 from dropviz.web.examples import PREFIX
 from dropviz.web.plain import plain
+from dropviz.web.presses import pressed
 from dropviz.web.shown import forget, name_in_url
 
 GOES_ON = "explicit+implicit"  # dropout's formulas: what most forks are for
@@ -93,9 +94,9 @@ def _run(view_id: str, spec: ExperimentSpec, forks: list[str] | None, experiment
         only = ExperimentSpec.from_table(spec.to_table() | {"arms": needed})
         amount_and_time(amount(len(needed), spec.seeds, spec.train.steps), only, key="fork_estimate")
     with st.container(horizontal=True):
-        pressed = st.button("Run the fork", type="primary", key="run_fork", disabled=not forks)
+        wanted = pressed("Run the fork", type="primary", key="run_fork", disabled=not forks)
         st.button("Close", key="close_fork", on_click=st.session_state.pop, args=("fork", None))
-    if not (pressed and forks):
+    if not (wanted and forks):
         return
     try:
         found = submit(_together(spec, forks).to_table())

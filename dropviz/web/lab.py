@@ -19,6 +19,7 @@ from dropviz.web.fork import fork_panel, offer_button
 from dropviz.web.forms import spec_form
 from dropviz.web.knobs import Keys
 from dropviz.web.plain import plain
+from dropviz.web.presses import answered, pressed
 from dropviz.web.reader import shown_state
 from dropviz.web.sharing import keep, share
 from dropviz.web.shown import example_of, forget, go_to, named_run, shown_run, unknown
@@ -51,8 +52,8 @@ def page() -> None:
 
 def _form(experiment: Experiment | None) -> None:
     with st.sidebar:
-        table, messages, pressed = _left(experiment)
-    if pressed:
+        table, messages, run = _left(experiment)
+    if run:
         _run(table, messages)
     tour()
     if linked.problem():
@@ -62,7 +63,7 @@ def _form(experiment: Experiment | None) -> None:
 def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
     source, start = linked.source(experiment)
     _preset_menu(source)
-    pressed = buttons(experiment)
+    run = buttons(experiment)
     links = st.container(horizontal=True)
     messages = st.container()
     table = spec_form(Keys(source), start)
@@ -73,25 +74,25 @@ def _left(experiment: Experiment | None) -> tuple[dict[str, Any], Any, bool]:
         keep(experiment)
     with messages:
         amount_and_time(_amount(table), spec)
-    if experiment is not None and st.button("Curvature of this run", type="tertiary", key="to_curvature"):
+    if experiment is not None and pressed("Curvature of this run", type="tertiary", key="to_curvature"):
         go_to("3_Curvature.py", experiment.id)
     teach_button(table)
     if experiment is not None:
         offer_button(experiment)
-        if st.button("Vary a knob of this run", type="tertiary", key="to_what_if"):
+        if pressed("Vary a knob of this run", type="tertiary", key="to_what_if"):
             go_to("2_What_if.py", experiment.id)
-        if st.button("Compare this run", type="tertiary", key="to_compare"):
+        if pressed("Compare this run", type="tertiary", key="to_compare"):
             go_to("1_Compare.py", experiment.id, "runs")
         st.button("Back to the example", type="tertiary", on_click=forget, key="back")
     tour_button()
-    return table, messages, pressed
+    return table, messages, run
 
 
 def _class_form(experiment: Experiment | None, room: Attended) -> None:
     begun = classroom.welcome(room, experiment)
     with st.sidebar:
-        table, pressed = _left_in_class(experiment, room)
-    if pressed or begun:
+        table, run = _left_in_class(experiment, room)
+    if run or begun:
         _run(table, st, room)  # a phone hides what is on the left
 
 
@@ -99,15 +100,15 @@ def _left_in_class(experiment: Experiment | None, room: Attended) -> tuple[dict[
     """Of the same form what the class leaves open; the URL is about the class, not about settings."""
     source = "class" if experiment is None else f"run:{experiment.id}"
     classroom.banner(room)
-    pressed = buttons(experiment, can_run=not room.over)
+    run = buttons(experiment, can_run=not room.over)
     messages = st.container()
     table = spec_form(room.keys(source), room.start(None if experiment is None else experiment.spec))
     with messages:
         amount_and_time(_amount(table), _spec(table))
-    if experiment is not None and st.button("Curvature of this run", type="tertiary", key="to_curvature"):
+    if experiment is not None and pressed("Curvature of this run", type="tertiary", key="to_curvature"):
         go_to("3_Curvature.py", experiment.id)
     classroom.leave_or_look(room, experiment)
-    return table, pressed
+    return table, run
 
 
 def _preset_menu(source: str) -> None:
@@ -143,6 +144,8 @@ def _spec(table: dict[str, Any]) -> ExperimentSpec | None:
 
 
 def _run(table: dict[str, Any], messages: Any, room: Attended | None = None) -> None:
+    answered("run")
+    answered("begin")
     try:
         view_id = submit(table, room.classroom.id if room else None)
     except (SpecError, ClassRefusal) as error:

@@ -16,6 +16,7 @@ from dropviz.web.classroom.pooled import counted, view_of
 from dropviz.web.knobs import Keys
 from dropviz.web.live import pool, store
 from dropviz.web.plain import plain
+from dropviz.web.presses import noted, pressed
 from dropviz.web.reader import shown_state
 from dropviz.web.shown import PAGES, forget
 from dropviz.web.visitor import visitor
@@ -94,7 +95,7 @@ def welcome(attended: Attended, experiment: Experiment | None) -> bool:
         return False
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{plain(attended.classroom.definition.title)}.** {_place(attended)}", width="stretch")
-        return st.button("Run my seeds", key="begin", type="primary", icon=":material/play_arrow:")
+        return noted("Run my seeds", key="begin", type="primary", icon=":material/play_arrow:")
 
 
 def banner(attended: Attended) -> None:
@@ -128,7 +129,7 @@ def rules(classroom: Classroom) -> str:
 
 def leave_or_look(attended: Attended, experiment: Experiment | None) -> None:
     """The ways out of the form."""
-    if st.button("Everybody's results", type="tertiary", key="to_class"):
+    if pressed("Everybody's results", type="tertiary", key="to_class"):
         open_class(attended.code)
     if experiment is not None:
         st.button("Back to the class's settings", type="tertiary", on_click=forget, key="back")

@@ -15,6 +15,7 @@ from dropviz.web.classroom.member import Attended, open_class, pool_board, rules
 from dropviz.web.classroom.pooled import PooledReader, counted, view_of
 from dropviz.web.live import pool, store
 from dropviz.web.plain import plain, plain_lines
+from dropviz.web.presses import pressed
 from dropviz.web.shown import PAGES
 from dropviz.web.visitor import visitor
 
@@ -56,7 +57,7 @@ def _mine() -> None:
         "In the Lab, choose an experiment and press **Teach this**: you get a link for your students, each of them runs"
         " it with seeds of their own, and all results come together here."
     )
-    if st.button("Open the Lab", key="to_lab", type="secondary" if classes else "primary"):
+    if pressed("Open the Lab", key="to_lab", type="secondary" if classes else "primary"):
         st.switch_page(PAGES / "0_Lab.py")
     if classes:
         st.subheader("Your classes")
@@ -65,7 +66,7 @@ def _mine() -> None:
             state = "closed" if found.ended(time.time()) else "open"
             title = plain(found.definition.title)
             st.markdown(f"{title} · {state} · {counted(found.joined, 'student')}", width="stretch")
-            if st.button("Open", key=f"open/{found.id}"):
+            if pressed("Open", key=f"open/{found.id}"):
                 open_class(store().classes.code(found))
 
 
@@ -90,7 +91,7 @@ def _by_settings(found: PooledReader) -> None:
 
 
 def _to_the_lab(room: Attended, label: str) -> None:
-    if st.button(label, key="to_lab", type="tertiary"):
+    if pressed(label, key="to_lab", type="tertiary"):
         st.switch_page(PAGES / "0_Lab.py", query_params={"class": room.code})
 
 

@@ -13,6 +13,7 @@ from dropviz.experiment import ExperimentSpec, SpecError
 from dropviz.web.classroom.member import open_class
 from dropviz.web.live import store
 from dropviz.web.plain import plain
+from dropviz.web.presses import pressed
 from dropviz.web.visitor import visitor
 
 HOUR = 3600.0
@@ -26,7 +27,7 @@ ENDS: dict[str, float | None] = {
 
 def teach_button(table: dict[str, Any]) -> None:
     """A way from the form to a class on what it holds."""
-    if st.button("Teach this", type="tertiary", icon=":material/school:", key="teach"):
+    if pressed("Teach this", type="tertiary", icon=":material/school:", key="teach"):
         _dialog(table)
 
 
@@ -64,7 +65,7 @@ def class_form(table: dict[str, Any]) -> None:
         help="Dealt by seat, so nobody computes what somebody else does.",
     )
     ends = right.selectbox("When it ends", list(ENDS))
-    if st.button("Create the class", type="primary", key="create_class"):
+    if pressed("Create the class", type="primary", key="create_class"):
         _create(spec, {"title": title, "open": opened, "seeds": seeds}, ENDS[ends])
 
 

@@ -13,6 +13,7 @@ from dropviz.web import examples
 from dropviz.web.compare.search import FACETS, ORDERS, Wanted, amount, facets, found
 from dropviz.web.live import store
 from dropviz.web.plain import plain
+from dropviz.web.presses import pressed
 from dropviz.web.shown import go_to
 from dropviz.web.visitor import visitor
 
@@ -179,7 +180,7 @@ def _details(line: Listed, *, mine: bool) -> None:
         elif line.note:
             st.text(line.note)
         with st.container(horizontal=True):
-            if st.button("Open in the Lab", key=f"lab/{line.id}", type="tertiary"):
+            if pressed("Open in the Lab", key=f"lab/{line.id}", type="tertiary"):
                 go_to("0_Lab.py", line.id)
             if mine:
                 _icon("Delete", f"delete/{line.id}", "delete", line)

@@ -11,6 +11,7 @@ from dropviz.web.compare import parts
 from dropviz.web.compare.browser import browser, set_runs
 from dropviz.web.compare.runs import MOST_RUNS, Run, chosen_runs
 from dropviz.web.plain import plain
+from dropviz.web.presses import pressed
 from dropviz.web.shown import go_to
 
 LOOK_SECONDS = 2
@@ -92,7 +93,7 @@ def _line(run: Run) -> None:
         horizontal=True, vertical_alignment="center", gap="small", key=f"row-heading-{run.number}"
     ):
         st.markdown(f"**{run.number}** · {plain(run.name)} · {run.state}", width="content")
-        if not run.id.startswith(examples.PREFIX) and st.button(
+        if not run.id.startswith(examples.PREFIX) and pressed(
             "Open in the Lab",
             key=f"open/{run.id}",
             type="tertiary",

@@ -20,6 +20,7 @@ from dropviz.web.lessons.place import Place, go
 from dropviz.web.lessons.run import follow, run_of
 from dropviz.web.live import store
 from dropviz.web.plain import plain
+from dropviz.web.presses import pressed
 from dropviz.web.shown import PAGES, go_to
 
 BADGES: dict[Verdict, str] = {
@@ -135,7 +136,7 @@ def _next(lesson: Lesson, place: Place, spec: ExperimentSpec, run: str) -> None:
         if not (PAGES / FILES[link.page]).exists():
             continue
         missing = link.page == "curvature" and not run
-        pressed = st.button(
+        wanted = pressed(
             link.text,
             key=f"link/{number}",
             type="tertiary",
@@ -143,7 +144,7 @@ def _next(lesson: Lesson, place: Place, spec: ExperimentSpec, run: str) -> None:
             disabled=missing,
             help="Run the lesson here first: that page shows runs of this server." if missing else None,
         )
-        if pressed:
+        if wanted:
             _open(lesson, link, run)
 
 

@@ -12,6 +12,7 @@ from dropviz.sweeps import Question, question, question_names
 from dropviz.web.ages import age
 from dropviz.web.live import store
 from dropviz.web.plain import plain
+from dropviz.web.presses import pressed
 from dropviz.web.visitor import visitor
 from dropviz.web.whatif.timing import amount, known_time
 
@@ -40,7 +41,7 @@ def _questions() -> Question | None:
                 st.markdown(plain(one.about))
                 time = known_time(one.sweep()) or f"about {shown_seconds(one.seconds)} on an idle machine"
                 st.caption(f"{amount(one.sweep())} · {time}")
-                if st.button("Ask", key=f"ask/{name}", help=one.title, icon=":material/play_arrow:"):
+                if pressed("Ask", key=f"ask/{name}", help=one.title, icon=":material/play_arrow:"):
                     asked = one
     return asked
 
@@ -61,7 +62,7 @@ def _own() -> None:
 def _line(row: SweepRow) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"{plain(row.title)} · {age(now() - row.created_at)} ago", width="stretch")
-        if st.button("Open", key=f"open/{row.id}"):
+        if pressed("Open", key=f"open/{row.id}"):
             st.query_params["sweep"] = row.id
             st.rerun()
         st.button("Delete", key=f"delete/{row.id}", on_click=delete, args=(row.id,), icon=":material/delete:")

@@ -10,6 +10,7 @@ from dropviz.store import UnknownExperiment, UnknownSweep
 from dropviz.sweeps import Sweep, check_sweep
 from dropviz.web.live import store
 from dropviz.web.plain import plain
+from dropviz.web.presses import answered, noted
 from dropviz.web.visitor import visitor
 from dropviz.web.whatif.form import Form, sweep_form
 from dropviz.web.whatif.lists import choose
@@ -87,11 +88,11 @@ def _base(reader: SweepReader | None) -> tuple[Sweep | ExperimentSpec | None, st
 
 
 def _left(reader: SweepReader | None, base: Sweep | ExperimentSpec | None, source: str) -> None:
-    pressed = st.container()
+    top = st.container()
     messages = st.container()
     form: Form = sweep_form(base, source)
-    with pressed:
-        run = st.button(
+    with top:
+        run = noted(
             "Run",
             key="run_sweep",
             type="primary",
@@ -103,6 +104,7 @@ def _left(reader: SweepReader | None, base: Sweep | ExperimentSpec | None, sourc
     with messages:
         cells_and_time(form)
         if run:
+            answered("run_sweep")
             _run(form, reader)
     if reader is not None:
         st.button("All questions and sweeps", type="tertiary", on_click=leave, key="leave")
