@@ -19,7 +19,7 @@ from dropviz import settings
 
 SECRET_FIELDS = ("experiment", "sweep", "view")
 HEXADECIMAL = re.compile(r"\b[0-9a-f]{32,}\b")  # ids of experiments, sweeps, visitors; digests, too
-CLASS_LINK = re.compile(r"((?:/join/|class[=-]))[\w-]{8,}")
+CLASS_LINK = re.compile(r"((?:/join/|(?:class|teach|token)[=-]))[\w-]{8,}")
 FOREIGN = ("streamlit", "uvicorn", "websockets")
 
 
