@@ -8,9 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-LONGEST_LOOK = (
-    2.0  # seconds between two looks that count; where there were more, the one who looks stood still
-)
+LONGEST_LOOK = 2.0  # seconds between two looks that count; beyond, the one who looks stood still
 
 
 class Pulse:

@@ -49,7 +49,7 @@ def story(
     means = {arm: float(seeds.mean()) for arm, seeds in level.items()}
     return {
         "headline": _headline(
-            spec, level, metric, seeds or {}, started=bool(by_arm), ended=state in FINAL, failed=failed
+            spec, level, metric, seeds or {}, started=bool(by_arm), state=state, failed=failed
         ),
         "ladder": {arm: _rung(arm, found, steps.get(arm)) for arm, found in by_arm.items()},
         "ladder_title": score_of(task).axis(split),
@@ -73,12 +73,13 @@ def _headline(
     seeds: Mapping[str, Sequence[int]],
     *,
     started: bool,
-    ended: bool,
+    state: str,
     failed: Collection[str],
 ) -> dict[str, Any]:
     missing = [arm for arm in ("none", "dropout") if arm in spec.arms and arm not in level]
     if not started or missing:
-        return _waiting(missing, started=started, ended=ended or bool(set(missing) & set(failed)))
+        ended = state in FINAL or bool(set(missing) & set(failed))
+        return _waiting(missing, started=started, queued=state == "queued", ended=ended)
     values = {
         arm: dict(zip(seeds.get(arm, spec.seed_list()), map(float, level[arm]), strict=True))
         for arm in spec.arms
@@ -90,13 +91,15 @@ def _headline(
     return {"parts": [{"text": text, "strong": strong} for text, strong in found.parts], "note": found.note}
 
 
-def _waiting(missing: Sequence[str], *, started: bool, ended: bool) -> dict[str, Any]:
+def _waiting(missing: Sequence[str], *, started: bool, queued: bool, ended: bool) -> dict[str, Any]:
     if ended:
         arms = " and ".join(missing)
         lacking = f"{arms[:1].upper()}{arms[1:]} {'has' if len(missing) == 1 else 'have'} no result"
         text = (
             f"{lacking if started and missing else 'No arm has a result'}, so there is no gain to take apart."
         )
+    elif not started and queued:
+        text = "The first points arrive when it is this run's turn."
     elif not started:
         text = "The first points arrive in a moment."
     else:

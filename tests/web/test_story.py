@@ -39,6 +39,8 @@ def test_before_the_first_points_it_asks_for_patience(spec: ExperimentSpec) -> N
     found = story(spec, aggregate(spec, {}), state="running")
     assert text(found) == "The first points arrive in a moment."
     assert (found["ladder"], found["effects"]) == ({}, {})
+    waiting = story(spec, aggregate(spec, {}), state="queued")
+    assert text(waiting) == "The first points arrive when it is this run's turn."
 
 
 @pytest.mark.parametrize(
