@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert
 
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import NotYours, Point, Store, UnknownExperiment
+from dropviz.store import NotYours, Point, Store, UnknownExperiment, curves
 from dropviz.store.runs import LONGEST, MOST_TAGS
 from dropviz.store.schema import sweep_cells, sweeps
 
@@ -173,3 +173,13 @@ def test_the_series_of_a_job_that_has_ended_is_read_once(store: Store, spec: Exp
     (job,) = store.experiment(view_id).jobs
     first = store.curves.series(job, "m")
     assert store.curves.series(job, "m") is first
+
+
+def test_the_names_of_only_so_many_jobs_are_remembered(
+    store: Store, spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(curves, "MOST_JOBS", 2)
+    jobs = [store.experiment(ended(store, spec.with_settings([f"p={p}"]))).jobs[0] for p in (0.1, 0.2, 0.3)]
+    for job in (*jobs[:2], jobs[0], jobs[2]):
+        assert store.curves.names(job) == ()
+    assert [job_id for job_id, _ in store.curves._names] == [jobs[0].id, jobs[2].id]
