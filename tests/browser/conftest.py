@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from sqlalchemy import update
 
+from dropviz.store.schema import experiments
 from tests.browser.served import CHROMIUM, Served, launch, serving
 
 FAILED = pytest.StashKey[bool]()
@@ -33,6 +35,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that most tests share."""
     with serving(tmp_path_factory.mktemp("served")) as running:
         yield running
+
+
+@pytest.fixture
+def unshared(served: Served) -> Iterator[None]:
+    """What is shared in the test is in nobody else's list after it."""
+    yield
+    with served.store.database.write() as connection:
+        connection.execute(update(experiments).values(shared=False))
 
 
 @pytest.fixture(scope="session")

@@ -103,6 +103,7 @@ def test_ticked_runs_are_compared_and_the_link_shows_the_same_in_a_clean_profile
     context.close()
 
 
+@pytest.mark.usefixtures("unshared")
 def test_ones_list_is_not_anothers_until_it_is_shared(
     page: Page, other_page: Page, served: Served, mine: tuple[str, str]
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from markdown_it import MarkdownIt
 
-from dropviz.web.plain import plain
+from dropviz.web.plain import CUT, plain
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,18 @@ from dropviz.web.plain import plain
 def test_escaped_text_reads_as_it_was(text: str) -> None:
     (paragraph,) = [token for token in MarkdownIt("commonmark").parse(plain(text)) if token.type == "inline"]
     assert {child.type for child in paragraph.children or ()} <= {"text", "text_special"}
-    assert "".join(child.content for child in paragraph.children or ()) == text
+    assert "".join(child.content for child in paragraph.children or ()).replace(CUT, "") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("see HTTPS://example.org/a", "see HTTPS:|//example.org/a"),
+        ("www.example.org or Www.example.org", "www|.example.org or Www|.example.org"),
+        ("ada@example.org", "ada@|example.org"),
+        ("dropout@500:explicit, 3 @ 4", "dropout@500:explicit, 3 @ 4"),  # may be copied into a command
+        ("http: is no address, nor is www", "http: is no address, nor is www"),
+    ],
+)
+def test_an_address_is_cut_so_that_it_does_not_become_a_link(text: str, cut: str) -> None:
+    assert plain(text).replace("\\", "") == cut.replace("|", CUT)
