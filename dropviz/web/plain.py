@@ -6,19 +6,35 @@ import re
 from collections.abc import Iterable, Mapping
 
 LINE_ENDS = "\n\t"
-MARKS = re.compile(r"([\\`*_{}\[\]()#+.!|<>~:$-])")  # what markdown or Streamlit's additions to it may act on
-# Addresses become links in spite of backslashes, so they are cut by a mark that has no width and joins words.
-ADDRESSES = re.compile(r"(https?:)(?=//)|(www)(?=\.)|@(?=[-\w]+\.)", re.IGNORECASE)
-CUT = "\u2060"
+CUT = "\u2060"  # joins words, has no width, and stands between two characters that would mean something together
+
+# A label is also read aloud, backslashes and all, so there is none where a mark has no meaning: "p=.5", "two-moons", "train_size".
+ESCAPED = re.compile(
+    r"""
+      [\\`*\[\]|<~$&]                            # emphasis, code, links, tables, HTML, formulas, entities
+    | (?<![^\W_])_ | _(?![^\W_])                 # emphasis, which an underscore within a word is not
+    | :(?=[a-z+-])                               # a colour, an emoji
+    | ^[#>=] | ^[+-](?=\s|$)                     # a heading, a quotation, a list, the line below a heading
+    """,
+    re.VERBOSE | re.MULTILINE | re.IGNORECASE,
+)
+# What backslashes do not help against: Streamlit seeks addresses, icons and arrows after it has read them. And numbers of a list.
+SOUGHT = re.compile(
+    r"https?:(?=//) | www(?=\.) | @(?=[-\w]+\.) | :(?=[\w+-]+[:/]) | [<>~-](?=[>=-]) | ^\d+(?=[.)](?:\s|$))",
+    re.VERBOSE | re.MULTILINE | re.IGNORECASE,
+)
 
 
 def plain(text: str) -> str:
-    """The text with a backslash before each mark, and without what cannot be printed or changes the direction of writing.
+    """The text so that markdown shows it as it is, without what cannot be printed or changes the direction of writing.
 
     What looks like an address does not become a link: nobody leads others elsewhere by a name or a note.
     """
     shown = "".join(one for one in text if one.isprintable() or one in LINE_ENDS)
-    return MARKS.sub(r"\\\1", ADDRESSES.sub(rf"\g<0>{CUT}", shown))
+    lines = "\n".join(
+        line.strip() for line in shown.split("\n")
+    )  # markdown has a meaning for what is indented
+    return ESCAPED.sub(r"\\\g<0>", SOUGHT.sub(rf"\g<0>{CUT}", lines))
 
 
 def plain_lines(lines: Iterable[Mapping[str, object]]) -> list[dict[str, str]]:

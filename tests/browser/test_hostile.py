@@ -17,7 +17,7 @@ from tests.export.played import finished
 OWNER = "feedface" * 4
 IMAGE = '<img src="http://elsewhere.example/a.png" onerror="window.stolen=1">'
 MARKDOWN = "![a](http://elsewhere.example/b.png) [click](javascript:window.stolen=1) <script>window.stolen=1</script>"
-NOTE = MARKDOWN + " https://elsewhere.example www.elsewhere.example a@elsewhere.example"
+ADDITIONS = "https://elsewhere.example www.elsewhere.example a@elsewhere.example :material/add: :smile: a -> b"  # of Streamlit
 TURNED = "\u202egpj.exe \u2066x"
 PAGES = (
     "lab",
@@ -79,7 +79,7 @@ def hostile(served: Served) -> tuple[str, str]:
         run,
         OWNER,
         name=(IMAGE + TURNED)[:120],
-        note=NOTE,
+        note=f"{MARKDOWN} {ADDITIONS}",
         tags=[IMAGE[:40], "![a](http://e.example/x)"],
         shared=True,
     )
@@ -124,6 +124,7 @@ def test_what_somebody_typed_stays_text_for_everybody_else(
     only_text(page, name)
     page.get_by_role("button", name="Details").first.click()
     only_text(page, "[click](javascript:window.stolen=1)")
+    assert ADDITIONS in page.get_by_test_id("stSidebar").inner_text().replace(CUT, "")
     page.goto(f"{served.url}/lab?run={run}")
     expect(page.get_by_role("button", name="Stop").first).to_be_disabled()
     page.goto(f"{served.url}/lab?class={code}")

@@ -13,6 +13,7 @@ from dropviz.experiment import ExperimentSpec
 from dropviz.store import Store
 from dropviz.web.compare.browser import A_PAGE
 from dropviz.web.compare.search import Wanted, facets, found
+from dropviz.web.plain import plain
 from tests.web.looking import texts
 
 OTHER = "f" * 32
@@ -70,7 +71,7 @@ def test_a_name_a_tag_and_a_note_are_kept_and_shown_as_text(visit, store: Store,
     assert not app.exception
     (line,) = store.runs.listing(me)
     assert (line.name, line.note, line.shared, line.pinned) == ("**bold** <b>", "for the talk", True, True)
-    assert app.checkbox(key=f"choose/{view_id}").label == "\\*\\*bold\\*\\* \\<b\\>"
+    assert app.checkbox(key=f"choose/{view_id}").label == plain("**bold** <b>")
     assert "**bold**" not in texts(app)
 
 

@@ -103,7 +103,7 @@ def test_settings_that_differ_stand_out_and_the_rest_is_folded(
     second = trained(store, engine, spec, me, "p=0.2")
     tables = [table.value for table in visit("1_Compare", runs=f"{first},{second}").table]
     (differs,) = (table for table in tables if "setting" in table and len(table.columns) == 3)
-    assert differs.values.tolist() == [["p", "\\.5", "**\\.2**"]]
+    assert differs.values.tolist() == [["p", ".5", "**.2**"]]
 
 
 def test_others_runs_are_seen_by_their_id_and_unknown_ones_are_said(
