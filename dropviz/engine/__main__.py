@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dropviz import logs, settings
 from dropviz.engine import lock
 from dropviz.engine.dispatcher import Dispatcher
+from dropviz.engine.holder import watch
 from dropviz.engine.lifeline import exit_when_closed
 from dropviz.engine.local import LocalEngine
 from dropviz.engine.pulse import Beating
@@ -58,7 +59,9 @@ def main() -> int:
 def _engine(store: Store) -> LocalEngine | DaskEngine:
     chosen = settings.engine()
     if chosen in ("local", "none"):  # none is for a page beside it
-        return LocalEngine(settings.store_url())
+        local = LocalEngine(settings.store_url())
+        watch(store.database.writer, local.kill)
+        return local
     try:
         from dropviz.engine.cluster.engine import DaskEngine
     except ModuleNotFoundError as error:

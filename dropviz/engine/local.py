@@ -52,6 +52,14 @@ class LocalEngine:
         if process is not None:
             process.kill()
 
+    def kill(self, pid: int) -> bool:
+        """Kill the job whose process this is; False if none is. Safe from any thread."""
+        for process in tuple(self._processes.values()):
+            if process.pid == pid:
+                process.kill()
+                return True
+        return False
+
     def list(self) -> builtins.list[Placed]:
         """The jobs that run, and once each of those that ended since the last call."""
         placed = []

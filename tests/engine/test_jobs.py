@@ -81,7 +81,7 @@ def test_a_child_that_hangs_is_killed_by_stop(
     pid = served.running_pid(view_id)
     os.kill(pid, signal.SIGSTOP)
     served.store.request(view_id, "stop")
-    wait_for(lambda: not alive(pid), "the process is gone", 10)
+    wait_for(lambda: not alive(pid), "the process is gone", 20)  # it may have stopped in a write
     wait_for(lambda: served.job(view_id).state == "stopped", "stopped", 10)
 
 

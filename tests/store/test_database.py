@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,29 @@ def test_importing_it_imports_neither_torch_nor_streamlit(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'torch', 'streamlit', 'sklearn'}} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_who_keeps_others_from_writing_is_known_and_named(
+    tmp_path: Path, spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dropviz.store.database.sqlite.BUSY_SECONDS", 0.1)
+    path = tmp_path / "dropviz.db"
+    with closing(Store.open(path)) as store:
+        assert store.database.writer() is None
+        script = f"""
+import sqlite3, sys
+connection = sqlite3.connect({str(path)!r}, isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()"""
+        with subprocess.Popen(
+            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "held\n"
+            assert store.database.writer() == other.pid
+            with pytest.raises(StoreError, match=f"is held by process {other.pid}, which does not let go"):
+                store.submit(spec)
+            other.communicate("")
+        assert store.database.writer() is None
+        store.submit(spec)

@@ -62,6 +62,10 @@ class Database(ABC):
         """Why nothing can be recorded at the moment, in a sentence for visitors; empty where nothing is known to be wrong."""
         return ""
 
+    def writer(self) -> int | None:
+        """The process of this machine that keeps all others from writing at the moment, where that can be and be seen."""
+        return None
+
     @abstractmethod
     def _sentence(self, error: exc.DatabaseError) -> str | None:
         """What is wrong and what to do, of an error that is the database's; None where it is the caller's."""

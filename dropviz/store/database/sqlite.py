@@ -23,6 +23,7 @@ READ_ONLY = "The server's disk cannot be written, so nothing can be recorded. Wh
 APPLICATION_ID = 0x44567A31  # "DVz1", in the file's header: tells our databases from anybody else's
 BUSY_SECONDS = 15
 SPARE_BYTES = 2**20  # a disk with less than this counts as full
+WRITE_LOCK = 120  # the byte of the -shm file that the only writer has locked, by the description of the WAL-index format
 VERIFIED_BYTES = 16 * 2**20  # a file up to this size is checked whole when it is opened: some 30 ms
 
 
@@ -130,12 +131,28 @@ class SQLite(Database):
             return READ_ONLY
         return FULL if disk.f_bavail * disk.f_frsize < SPARE_BYTES else ""
 
+    def writer(self) -> int | None:
+        """By Linux's list of locks; to open the file and ask would give up the locks that this process has."""
+        try:
+            inode = Path(f"{self.path}-shm").stat().st_ino
+            locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+        except OSError:
+            return None
+        for _, *lock in locks:
+            if len(lock) == 7 and lock[0] == "POSIX" and lock[2] == "WRITE" and lock[4].endswith(f":{inode}"):
+                start, end = lock[5:]
+                if int(start) <= WRITE_LOCK and (end == "EOF" or int(end) >= WRITE_LOCK):
+                    return int(lock[3])
+        return None
+
     def _unusable(self, error: exc.DatabaseError) -> str:
         reason = str(error.orig)
         if "disk is full" in reason:
             return f"The disk of {self.path} is full: make room; what runs waits for it."
         if "readonly" in reason:
             return f"{self.path} cannot be written: make its disk writable."
+        if "locked" in reason and (holder := self.writer()):
+            return f"{self.path} is held by process {holder}, which does not let go: let it go on if it was stopped, or end it."
         return f"{self.path} cannot be used ({error.orig}): check the disk, or set DROPVIZ_DATA."
 
     def _corrupt(self) -> str:
