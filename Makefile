@@ -10,7 +10,7 @@ WORKERS ?= 2
 
 bin := .venv/bin
 # One thread a process: the tests share the cores by running side by side.
-pytest := OMP_NUM_THREADS=1 $(bin)/python -m pytest -rs
+pytest := OMP_NUM_THREADS=1 $(bin)/python -m pytest -rfEs
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run test test-slow faults lint types format bench soak audit fuzz carried replicated screenshots image image-test clean
