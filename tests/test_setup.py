@@ -238,10 +238,10 @@ def test_make_run_sets_up_before_it_serves_and_takes_another_python() -> None:
     assert second.split() == ["exec", ".venv/bin/dropviz", "serve"]
 
 
-def test_make_test_prints_the_skips_and_leaves_no_test_out() -> None:
+def test_make_test_names_failures_and_skips_and_leaves_no_test_out() -> None:
     (line,) = (line for line in make("-n", "test").splitlines() if "pytest" in line)
-    assert "-rs" in line
-    assert line.split("pytest", 1)[1].split() == ["-rs", "-n", "2", "--dist", "loadfile"]
+    # What failed, and what was left out, is named at the end.
+    assert line.split("pytest", 1)[1].split() == ["-rfEs", "-n", "2", "--dist", "loadfile"]
 
 
 def test_ci_runs_make_test_and_fails_with_it(tmp_path: Path) -> None:
