@@ -55,7 +55,7 @@ def _watch(holder: Holder, kill: Callable[[int], bool]) -> None:
     while not pause.wait(LOOK_SECONDS):
         pid = holder.look()
         if pid is not None and pid != said:  # it is said once of each that is not ours
-            ended = "its training process, which is killed" if kill(pid) else f"process {pid}"
+            ended = "a training process, which is killed" if kill(pid) else f"process {pid}"
             logger.warning(
                 "the store could not be written for %.0f s: it is held by %s", LEASE_SECONDS, ended
             )

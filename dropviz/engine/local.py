@@ -6,6 +6,7 @@ import builtins
 import logging
 import os
 from concurrent.futures import Future
+from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
 
 from dropviz import settings
@@ -55,9 +56,10 @@ class LocalEngine:
     def kill(self, pid: int) -> bool:
         """Kill the job whose process this is; False if none is. Safe from any thread."""
         for process in tuple(self._processes.values()):
-            if process.pid == pid:
-                process.kill()
-                return True
+            with suppress(ValueError):  # it has ended, and was buried in this moment
+                if process.pid == pid:
+                    process.kill()
+                    return True
         return False
 
     def list(self) -> builtins.list[Placed]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 LINE_ENDS = "\n\t"
+INDENTED = re.compile(r"^[ \t]+", re.MULTILINE)  # markdown has a meaning for it, so of these one space stays
 CUT = "\u2060"  # joins words, has no width, and stands between two characters that would mean something together
 
 # A label is also read aloud, backslashes and all, so there is none where a mark has no meaning: "p=.5", "two-moons", "train_size".
@@ -14,13 +15,13 @@ ESCAPED = re.compile(
       [\\`*\[\]|<~$&]                            # emphasis, code, links, tables, HTML, formulas, entities
     | (?<![^\W_])_ | _(?![^\W_])                 # emphasis, which an underscore within a word is not
     | :(?=[a-z+-])                               # a colour, an emoji
-    | ^[#>=] | ^[+-](?=\s|$)                     # a heading, a quotation, a list, the line below a heading
+    | (?:^|(?<=^[ ]))(?:[#>=]|[+-](?=\s|$))      # a heading, a quotation, a list, the line below a heading
     """,
     re.VERBOSE | re.MULTILINE | re.IGNORECASE,
 )
 # What backslashes do not help against: Streamlit seeks addresses, icons and arrows after it has read them. And numbers of a list.
 SOUGHT = re.compile(
-    r"https?:(?=//) | www(?=\.) | @(?=[-\w]+\.) | :(?=[\w+-]+[:/]) | [<>~-](?=[>=-]) | ^\d+(?=[.)](?:\s|$))",
+    r"https?:(?=//) | www(?=\.) | @(?=[-\w]+\.) | :(?=[\w+-]+[:/]) | [<>~-](?=[>=-]) | ^[ ]?\d+(?=[.)](?:\s|$))",
     re.VERBOSE | re.MULTILINE | re.IGNORECASE,
 )
 
@@ -31,10 +32,7 @@ def plain(text: str) -> str:
     What looks like an address does not become a link: nobody leads others elsewhere by a name or a note.
     """
     shown = "".join(one for one in text if one.isprintable() or one in LINE_ENDS)
-    lines = "\n".join(
-        line.strip() for line in shown.split("\n")
-    )  # markdown has a meaning for what is indented
-    return ESCAPED.sub(r"\\\g<0>", SOUGHT.sub(rf"\g<0>{CUT}", lines))
+    return ESCAPED.sub(r"\\\g<0>", SOUGHT.sub(rf"\g<0>{CUT}", INDENTED.sub(" ", shown)))
 
 
 def plain_lines(lines: Iterable[Mapping[str, object]]) -> list[dict[str, str]]:

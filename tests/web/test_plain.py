@@ -44,6 +44,7 @@ def shown(text: str) -> str:
 @example("[a](b) <b>c</b> `d` $e$ ~~f~~ :red[g] :material/add:")
 @example("# 1. - + > | back\\slash_and_more_")
 @example("a heading\n===\n| a | b |\n| - | - |")
+@example(" # one\n  > two\n - three\n 4. four\n  ===")
 @example("123. a list\n\n    code")
 def test_escaped_text_reads_as_it_was(text: str) -> None:
     assert shown(text) == " ".join(text.split())
@@ -61,6 +62,13 @@ def test_escaped_text_reads_as_it_was(text: str) -> None:
 )
 def test_a_label_that_means_nothing_to_markdown_is_read_aloud_without_backslashes(label: str) -> None:
     assert plain(label) == label
+
+
+def test_parts_of_a_sentence_keep_the_spaces_between_them() -> None:
+    parts = [("Here dropout gains ", False), ("4.1", True), (" points.", False)]
+    assert "".join(f"**{plain(part)}**" if strong else plain(part) for part, strong in parts) == (
+        "Here dropout gains **4.1** points."
+    )
 
 
 @pytest.mark.parametrize(
