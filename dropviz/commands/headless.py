@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from dropviz import settings
 from dropviz.analysis.headline import headline
 from dropviz.duration import duration, shown_seconds, told
 from dropviz.engine import EngineKeeper, engine_runs
+from dropviz.engine.stopping import Stopping, stop_signals
 from dropviz.experiment import ExperimentSpec
 from dropviz.export import check_writable, write
 from dropviz.store import Estimate, Experiment, Job, Store, StoreError
@@ -156,21 +155,7 @@ def check_device(store: Store) -> None:
             )
 
 
-@contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """Within the block SIGINT and SIGTERM set this event, and do nothing else."""
-    stopping = threading.Event()
-    handlers = {
-        number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield stopping
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
-def _watch(store: Store, view_id: str, keeper: EngineKeeper, stopping: threading.Event) -> Experiment:
+def _watch(store: Store, view_id: str, keeper: EngineKeeper, stopping: Stopping) -> Experiment:
     console = Console(stderr=True)
     with _Bars(console) if console.is_terminal else _Lines(console) as shown:
         experiment = store.experiment(view_id)

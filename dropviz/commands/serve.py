@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from dropviz.budget import Budget
 from dropviz.engine import EngineKeeper
 from dropviz.engine.launch import SUPERVISED
 from dropviz.engine.lifeline import death_signal
+from dropviz.engine.stopping import stop_signals
 from dropviz.store import Store
 
 LOOK_SECONDS = 0.2
@@ -41,22 +40,20 @@ def serve(host: str, port: int) -> int:
     Budget.from_environment()
     Store.open().close()
     logs.configure("serve")
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
-    keeper, page = EngineKeeper(log=sys.stderr.fileno()), _Page(script, host, port)
-    try:
-        while not stopping.is_set():
-            try:
-                keeper.ensure()
-                page.ensure()
-            except OSError as error:  # no memory, no process or no disk left may pass
-                logger.warning("%s; it is tried again", error)
-                stopping.wait(1.0)
-            stopping.wait(LOOK_SECONDS)
-    finally:
-        page.close()
-        keeper.close()
+    with stop_signals() as stopping:
+        keeper, page = EngineKeeper(log=sys.stderr.fileno()), _Page(script, host, port)
+        try:
+            while not stopping.is_set():
+                try:
+                    keeper.ensure()
+                    page.ensure()
+                except OSError as error:  # no memory, no process or no disk left may pass
+                    logger.warning("%s; it is tried again", error)
+                    stopping.wait(1.0)
+                stopping.wait(LOOK_SECONDS)
+        finally:
+            page.close()
+            keeper.close()
     return 0
 
 

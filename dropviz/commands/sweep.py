@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,11 +20,11 @@ from dropviz.commands.headless import (
     check_device,
     estimate_to_end,
     keep,
-    stop_signals,
     writing,
 )
 from dropviz.duration import shown_seconds
 from dropviz.engine import EngineKeeper
+from dropviz.engine.stopping import Stopping, stop_signals
 from dropviz.experiment import ExperimentSpec, SpecError, load_spec, preset, preset_names
 from dropviz.export import versions, whole, write_json
 from dropviz.store import CellState, Store
@@ -131,7 +130,7 @@ def run_sweep(sweep: Sweep, out: Path) -> int:
         return _conclude(store, sweep, store.sweeps.states(sweep_id), out, stopped)
 
 
-def _watch(store: Store, sweep_id: str, cells: int, keeper: EngineKeeper, stopping: threading.Event) -> bool:
+def _watch(store: Store, sweep_id: str, cells: int, keeper: EngineKeeper, stopping: Stopping) -> bool:
     """Until nothing is left to do; whether it was stopped."""
     with _progress(cells) as report:
         while True:

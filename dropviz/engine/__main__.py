@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import signal
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 from dropviz import logs, settings
@@ -17,6 +15,7 @@ from dropviz.engine.holder import watch
 from dropviz.engine.lifeline import exit_when_closed
 from dropviz.engine.local import LocalEngine
 from dropviz.engine.pulse import Beating
+from dropviz.engine.stopping import Stopping, stop_signals
 from dropviz.store import Store
 
 if TYPE_CHECKING:
@@ -37,9 +36,11 @@ def main() -> int:
     options = parser.parse_args()
     if options.lifeline is not None:
         exit_when_closed(options.lifeline)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    with stop_signals() as stopping:
+        return _serve(stopping, options.pulse)
+
+
+def _serve(stopping: Stopping, pulse: int | None) -> int:
     try:
         logs.configure("engine")
         settings.check(settings.FOR_WORK)
@@ -52,7 +53,7 @@ def main() -> int:
     # The fork server inherits it: threads that sleep while they wait leave the cores to whoever has work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     engine.warm()
-    Dispatcher(store, engine, Beating(options.pulse)).run(stopping)
+    Dispatcher(store, engine, Beating(pulse)).run(stopping)
     return 0
 
 

@@ -7,7 +7,6 @@ import os
 import secrets
 import signal
 import socket
-import threading
 import time
 from multiprocessing.connection import wait
 
@@ -17,6 +16,7 @@ from dropviz.engine.daily import DailyPrune
 from dropviz.engine.protocol import Engine, Placed
 from dropviz.engine.pulse import SILENT, Beating
 from dropviz.engine.silence import Silence
+from dropviz.engine.stopping import Stopping
 from dropviz.store import Store, StoreError, Worker
 from dropviz.store.records import LEASE_SECONDS, Outcome
 
@@ -54,7 +54,7 @@ class Dispatcher:
         self._engines: Silence[str] = Silence()
         self._watchers: Silence[str] = Silence()
 
-    def run(self, stopping: threading.Event) -> None:
+    def run(self, stopping: Stopping) -> None:
         """Serve until ``stopping`` is set; then the children end and their jobs are queued again."""
         released, trouble = None, ""
         while not stopping.is_set():
