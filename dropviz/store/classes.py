@@ -18,6 +18,7 @@ from dropviz.classes import ID_LENGTH as ID
 from dropviz.classes import ClassDefinition, Purpose, is_of, link_code, new_id, server_secret, typed
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import limits, submission
+from dropviz.store.batches import batches
 from dropviz.store.database import Database
 from dropviz.store.records import LIVE, State
 from dropviz.store.schema import class_members as members
@@ -226,9 +227,13 @@ class Classes:
 
     def specs(self, experiment_ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """Experiment → its spec as a table."""
-        query = select(experiments.c.id, experiments.c.spec).where(experiments.c.id.in_(experiment_ids))
+        query = select(experiments.c.id, experiments.c.spec)
+        found: dict[str, dict[str, Any]] = {}
         with self.database.read() as connection:
-            return {row.id: json.loads(row.spec) for row in connection.execute(query)}
+            for some in batches(experiment_ids):
+                rows = connection.execute(query.where(experiments.c.id.in_(some)))
+                found |= {row.id: json.loads(row.spec) for row in rows}
+        return found
 
     def places(self, job: ClassJob) -> list[tuple[str, int, int]]:
         """(arm, seed, position in the job's points) of what an experiment takes from one of its jobs, by seed."""

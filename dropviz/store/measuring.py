@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, select
 from dropviz.duration import Costs, cost_key, refresh_seconds
 from dropviz.experiment import ExperimentSpec, refresh_steps
 from dropviz.store import limits, points
+from dropviz.store.batches import batches
 from dropviz.store.jobs import change, finish, ticket, touch_queue
 from dropviz.store.reading import jobs_where
 from dropviz.store.records import FINAL, LIVE, Estimate, Job, UnknownExperiment, identity
@@ -145,5 +146,7 @@ def _queue(connection: Connection, row: dict[str, Any], now: float) -> None:
 def failed_among(connection: Connection, job_ids: Iterable[int]) -> set[int]:
     """Those of the given jobs that failed, or do not exist: nobody needs their weights."""
     asked = set(job_ids)
-    query = select(jobs.c.id).where(jobs.c.id.in_(asked), jobs.c.state != "failed")
-    return asked - set(connection.execute(query).scalars())
+    for some in batches(asked):
+        query = select(jobs.c.id).where(jobs.c.id.in_(some), jobs.c.state != "failed")
+        asked.difference_update(connection.execute(query).scalars())
+    return asked

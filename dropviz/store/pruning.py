@@ -126,10 +126,10 @@ def carry_out(store: Store, planned: Plan) -> None:
         with store.database.write() as connection:
             connection.execute(delete(sweep_cells).where(sweep_cells.c.sweep_id == sweep))
             connection.execute(delete(sweeps).where(sweeps.c.id == sweep))
-    for some in _batches(planned.experiments):
+    for some in _groups(planned.experiments):
         with store.database.write() as connection:
             _delete_experiments(connection, some)
-    for group in _batches(planned.jobs):
+    for group in _groups(planned.jobs):
         with store.database.write() as connection:
             deleted = _delete_jobs(connection, group)
         for job in deleted:
@@ -287,7 +287,7 @@ def _delete_jobs(connection: Connection, job_ids: Collection[int]) -> list[int]:
     return measuring + trained
 
 
-def _batches(ids: Iterable) -> Iterator[list]:
+def _groups(ids: Iterable) -> Iterator[list]:
     ordered = list(ids)
     for start in range(0, len(ordered), TOGETHER):
         yield ordered[start : start + TOGETHER]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, literal_column, select
 
 from dropviz.experiment import ExperimentSpec
+from dropviz.store.batches import batches
 from dropviz.store.records import (
     FINAL,
     LEASE_SECONDS,
@@ -234,8 +235,10 @@ def has_queued(connection: Connection) -> bool:
 def finished_among(connection: Connection, job_ids: Iterable[int]) -> set[int]:
     """Those of the given jobs that have ended, or do not exist: nobody needs their checkpoints."""
     asked = set(job_ids)
-    query = select(jobs.c.id).where(jobs.c.id.in_(asked), jobs.c.state.not_in(FINAL))
-    return asked - set(connection.execute(query).scalars())
+    for some in batches(asked):
+        query = select(jobs.c.id).where(jobs.c.id.in_(some), jobs.c.state.not_in(FINAL))
+        asked.difference_update(connection.execute(query).scalars())
+    return asked
 
 
 def all_workers(connection: Connection) -> list[Worker]:

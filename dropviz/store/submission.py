@@ -13,6 +13,7 @@ from dropviz import settings
 from dropviz.budget import seed_blocks, seeds_together
 from dropviz.experiment import ExperimentSpec, result_keys
 from dropviz.store import jobs, limits
+from dropviz.store.batches import batches
 from dropviz.store.records import Origin
 from dropviz.store.schema import experiment_jobs, experiment_results, experiments, results
 from dropviz.store.schema import jobs as job_table
@@ -116,6 +117,9 @@ def _reusable(connection: Connection, keys: Sequence[str]) -> dict[str, Row]:
     query = (
         select(results.c.key, results.c.id, results.c.job_id, job_table.c.state)
         .join(job_table, job_table.c.id == results.c.job_id)
-        .where(results.c.key.in_(keys), results.c.reusable)
+        .where(results.c.reusable)
     )
-    return {row.key: row for row in connection.execute(query)}
+    found: dict[str, Row] = {}
+    for some in batches(keys):
+        found |= {row.key: row for row in connection.execute(query.where(results.c.key.in_(some)))}
+    return found

@@ -14,6 +14,7 @@ from dropviz import settings
 from dropviz.experiment import result_keys
 from dropviz.store import jobs as moves
 from dropviz.store import limits, submission
+from dropviz.store.batches import batches
 from dropviz.store.database import Database
 from dropviz.store.reading import derived_state
 from dropviz.store.records import FINAL, LIVE, ExperimentState
@@ -21,7 +22,6 @@ from dropviz.store.schema import experiment_jobs, experiments, jobs, results, sw
 from dropviz.sweeps import Sweep
 
 TOGETHER = 25  # cells that are submitted in one transaction: others may write in between
-MOST_KEYS = 10_000  # that are looked up at once
 
 
 class UnknownSweep(ValueError):
@@ -222,16 +222,15 @@ class Sweeps:
         return sum(bool(seeds) for place in positions for seeds in missing[place].values())
 
     def _done(self, keys: set[str]) -> set[str]:
-        found, ordered = set(), sorted(keys)
+        query = (
+            select(results.c.key)
+            .join(jobs, jobs.c.id == results.c.job_id)
+            .where(jobs.c.state == "done", results.c.reusable)
+        )
+        found = set[str]()
         with self.database.read() as connection:
-            for start in range(0, len(ordered), MOST_KEYS):
-                query = (
-                    select(results.c.key)
-                    .join(jobs, jobs.c.id == results.c.job_id)
-                    .where(results.c.key.in_(ordered[start : start + MOST_KEYS]), jobs.c.state == "done")
-                    .where(results.c.reusable)
-                )
-                found |= set(connection.execute(query).scalars())
+            for some in batches(keys):
+                found |= set(connection.execute(query.where(results.c.key.in_(some))).scalars())
         return found
 
     def _fill(self, sweep_id: str, sweep: Sweep, owner: str, positions: Sequence[int]) -> None:

@@ -22,6 +22,7 @@ READ_ONLY = "The server's disk cannot be written, so nothing can be recorded. Wh
 
 APPLICATION_ID = 0x44567A31  # "DVz1", in the file's header: tells our databases from anybody else's
 BUSY_SECONDS = 15
+CACHE_KILOBYTES = 256  # a connection, and a page has five or more; what it lacks is in the kernel's cache
 SPARE_BYTES = 2**20  # a disk with less than this counts as full
 WRITE_LOCK = 120  # the byte of the -shm file that the only writer has locked, by the description of the WAL-index format
 VERIFIED_BYTES = 16 * 2**20  # a file up to this size is checked whole when it is opened: some 30 ms
@@ -169,6 +170,7 @@ def _engine(url: URL) -> Engine:
     def connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")
 
     begin_as_told(engine, ("PRAGMA synchronous = FULL", "BEGIN"))
     return engine
