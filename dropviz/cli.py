@@ -5,7 +5,6 @@ Commands import what they need when they run, so that ``dropviz --help`` is ther
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -169,10 +168,11 @@ def serve(
 
 
 @app.command()
-def engine() -> NoReturn:
+def engine() -> int:
     """Run queued jobs on this machine until Ctrl-C, for pages and commands that share the store (docs/clusters.md)."""
-    # In place of this process: each child would import what the command line needs.
-    os.execv(sys.executable, [sys.executable, "-m", "dropviz.engine"])
+    from dropviz.commands.engine import keep_engine
+
+    return keep_engine()
 
 
 @app.command()

@@ -34,11 +34,12 @@ class EngineKeeper:
 
     Args:
         log: Where the engine's messages go; by default ``engine.log`` in the data directory.
+        always: Keep one of its own beside any other engine, and whatever the settings say: what ``dropviz engine`` does.
     """
 
-    def __init__(self, log: IO[bytes] | int | None = None) -> None:
+    def __init__(self, log: IO[bytes] | int | None = None, *, always: bool = False) -> None:
         self.process: subprocess.Popen[bytes] | None = None
-        self._log = log
+        self._log, self._always = log, always
         self._lifeline, self._write_end = os.pipe()  # neither is inherited unless it is passed by name
         self._pulse = Pulse()
         self._started_at, self._pause = float("-inf"), 0.0
@@ -52,7 +53,7 @@ class EngineKeeper:
             if self._pulse.silence() <= HANGING_SECONDS or not self._ended_by_force():
                 return
             logger.error("the engine hung and was killed; another takes its jobs up")
-        if os.environ.get(SUPERVISED) or settings.engine() == "none" or lock.engine_runs():
+        if not self._always and self._is_needless():
             return
         lived = time.monotonic() - self._started_at
         if lived < self._pause:
@@ -61,6 +62,10 @@ class EngineKeeper:
         self.deaths = self.deaths + 1 if early else 0
         self._pause = min(LONGEST_PAUSE, max(0.5, 2 * self._pause)) if early else 0.5
         self._start()
+
+    def exit_code(self) -> int | None:
+        """Of the engine that was started here, if it has ended by itself and no other has been started since."""
+        return None if self.process is None else self.process.poll()
 
     def keep(self) -> None:
         """Look after the engine from a thread, until ``close``."""
@@ -81,6 +86,9 @@ class EngineKeeper:
         for end in (self._lifeline, self._write_end):
             os.close(end)
         self._pulse.close()
+
+    def _is_needless(self) -> bool:
+        return bool(os.environ.get(SUPERVISED)) or settings.engine() == "none" or lock.engine_runs()
 
     def _ended_by_force(self) -> bool:
         """Kill it; one that waits for a disk that does not answer ends only when that does."""

@@ -14,7 +14,15 @@ import pytest
 from dropviz.engine import EngineKeeper, launch, pulse
 from dropviz.engine.pulse import Beating, Pulse
 from dropviz.experiment import preset
-from tests.houses import House, is_alive, open_house, wait_until
+from tests.houses import House, family_of, is_alive, open_house, wait_until
+
+SMALL_AND_LONG = [
+    'arms=["dropout"]',
+    "seeds=1",
+    "train.steps=400000",
+    "model.widths=[8]",
+    "observe.statistics=0",
+]
 
 
 @pytest.fixture
@@ -79,8 +87,7 @@ def test_an_engine_that_hangs_is_replaced_and_its_run_goes_on(
     keeper = EngineKeeper(log=subprocess.DEVNULL)
     keeper.keep()
     try:
-        changes = ['arms=["dropout"]', "seeds=1", "train.steps=400000", "model.widths=[8]"]
-        view_id = house.store.submit(preset("noisy-digits").with_settings([*changes, "observe.statistics=0"]))
+        view_id = house.store.submit(preset("noisy-digits").with_settings(SMALL_AND_LONG))
         child = house.running_pid(view_id)
         (hanging,) = [worker.pid for worker in house.store.workers()]
         with caplog.at_level(logging.ERROR):
@@ -96,3 +103,54 @@ def test_an_engine_that_hangs_is_replaced_and_its_run_goes_on(
         assert house.finish(view_id) == "stopped"
     finally:
         keeper.close()
+
+
+KEPT = """
+from dropviz.cli import main
+from dropviz.engine import launch
+
+launch.HANGING_SECONDS = 10.0
+main(["engine"])
+"""
+
+
+def test_the_command_replaces_an_engine_that_hangs_and_takes_it_along_when_it_is_killed(house: House) -> None:
+    command = house.start("-c", KEPT)
+    wait_until(lambda: house.store.workers(), "an engine works")
+    (hanging,) = [worker.pid for worker in house.store.workers()]
+    assert hanging in family_of(command.pid) - {command.pid}
+    view_id = house.store.submit(preset("noisy-digits").with_settings(SMALL_AND_LONG))
+    child = house.running_pid(view_id)
+    os.kill(hanging, signal.SIGSTOP)
+    first = house.job(view_id).attempt
+    wait_until(lambda: house.job(view_id).attempt > first and house.job(view_id).pid, "taken up again")
+    assert not is_alive(hanging)
+    assert not is_alive(child)
+    others = family_of(command.pid)
+    command.kill()
+    command.communicate(timeout=20)
+    wait_until(lambda: not any(is_alive(pid) for pid in others), "nothing is left behind")
+
+
+def test_the_command_ends_in_order_by_a_signal(house: House) -> None:
+    command = house.start("-m", "dropviz.cli", "engine")
+    wait_until(lambda: house.store.workers(), "an engine works")
+    others = family_of(command.pid)
+    command.terminate()
+    _, said = command.communicate(timeout=30)
+    assert command.returncode == 0, said
+    assert not any(is_alive(pid) for pid in others)
+
+
+def test_the_command_ends_as_its_engine_does(house: House) -> None:
+    first = house.start("-m", "dropviz.cli", "engine")
+    wait_until(lambda: house.store.workers(), "an engine works")
+    second = house.start("-m", "dropviz.cli", "engine")
+    _, said = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert "An engine serves" in said
+    (engine,) = [worker.pid for worker in house.store.workers()]
+    os.kill(engine, signal.SIGKILL)
+    _, said = first.communicate(timeout=30)
+    assert first.returncode == 1
+    assert "the engine was killed" in said

@@ -27,7 +27,7 @@ class Fleet:
     engines: list[subprocess.Popen] = field(default_factory=list)
 
     def start(self) -> None:
-        self.engines.append(self.house.start("-m", "dropviz.cli", "engine"))  # type: ignore[attr-defined]
+        self.engines.append(self.house.start("-m", "dropviz.engine"))  # type: ignore[attr-defined]
 
     def of(self, pid: int) -> subprocess.Popen:
         """The engine that a child belongs to."""
