@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
@@ -32,14 +33,14 @@ class ArmStyle:
 
 
 _FAMILIES = {
-    "none": ArmStyle(light="#6b7280", dark="#a8b0bc", dash="dot", marker="circle"),
+    "none": ArmStyle(light="#5b6270", dark="#7d8591", dash="dot", marker="circle"),
     "dropout": ArmStyle(light="#0072b2", dark="#4d9fe6", dash="solid", marker="diamond", pattern="/"),
     "dropout-k": ArmStyle(light="#56b4e9", dark="#a5dbff", dash="dash", marker="square", pattern="\\"),
     "mask-noise": ArmStyle(
         light="#009e73", dark="#2fc79c", dash="dashdot", marker="triangle-up", pattern="x"
     ),
     "explicit": ArmStyle(light="#e69f00", dark="#f3b63f", dash="longdash", marker="cross", pattern="-"),
-    "implicit": ArmStyle(light="#cc79a7", dark="#e3a1c6", dash="3px,3px", marker="x", pattern="|"),
+    "implicit": ArmStyle(light="#cc79a7", dark="#e87fbf", dash="3px,3px", marker="x", pattern="|"),
     "explicit+implicit": ArmStyle(
         light="#d55e00", dark="#ff8b50", dash="longdashdot", marker="triangle-down", pattern="+"
     ),
@@ -94,16 +95,22 @@ def arm_style(arm: str) -> ArmStyle:
     """The look of an arm, by its name alone, so that it is the same in every chart and experiment."""
     former, _, last = arm.rpartition(":")
     if former:
-        dash, marker = _SWITCHED[crc32(former.encode()) % len(_SWITCHED)]
+        dash, marker = _pair(_SWITCHED, crc32(former.encode()))
         return replace(arm_style(last), dash=dash, marker=marker)
     match = re.fullmatch(r"dropout-(\d+)(\+(mask|analytic)-noise)?", arm)
     if match is None:
         return _FAMILIES.get(arm, _OTHER)
     family = _FAMILIES[f"{match[3]}-noise" if match[2] else "dropout-k"]
     k = int(match[1])
-    look = (family.dash, family.marker) if k == 8 else _MANY_K.get(k, _OTHER_K[k % len(_OTHER_K)])
+    look = (family.dash, family.marker) if k == 8 else _MANY_K.get(k, _pair(_OTHER_K, k))
     dash, marker = look
     return ArmStyle(light=family.light, dark=family.dark, dash=dash, marker=marker, pattern=family.pattern)
+
+
+def _pair(looks: Sequence[tuple[str, str]], number: int) -> tuple[str, str]:
+    """Of n dashes and n markers one of the n² pairs, so that two numbers seldom have the same."""
+    more, dash = divmod(number, len(looks))
+    return looks[dash][0], looks[(dash + more) % len(looks)][1]
 
 
 INK: dict[Mode, str] = {"light": "#1c232d", "dark": "#e8eaed"}

@@ -57,11 +57,10 @@ def buttons(experiment: Experiment | None, *, can_run: bool = True) -> bool:
     first, second, third = st.columns([1.2, 1, 1], gap="small")
     with first:
         if state == "paused":
-            _button("Resume", "resume", "run", view_id, can.resume, "Go on from the checkpoint.")
+            _button("Resume", "resume", "run", view_id, can.resume, "Go on from the checkpoint. (P)", "P")
         else:
-            _button(
-                "Pause", "pause", "pause", view_id, can.pause, "Keep a checkpoint and free the slot. (P)", "P"
-            )
+            keeps = "Keep a checkpoint and free the slot. (P)"
+            _button("Pause", "pause", "pause", view_id, can.pause, keeps, "P")
     with second:
         _button("Step", "step", "step", view_id, can.step, "Go on by one evaluation interval. (S)", "S")
     with third:
@@ -73,9 +72,7 @@ def buttons(experiment: Experiment | None, *, can_run: bool = True) -> bool:
     return run
 
 
-def _button(
-    label: str, key: str, action: Action, view_id: str, can: bool, help_: str, shortcut: str | None = None
-) -> None:
+def _button(label: str, key: str, action: Action, view_id: str, can: bool, help_: str, shortcut: str) -> None:
     st.button(
         label,
         key=key,

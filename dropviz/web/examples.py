@@ -23,6 +23,7 @@ class Example:
     def __init__(self, name: str, table: dict[str, Any]) -> None:
         self.name = name
         self.spec: ExperimentSpec = ExperimentSpec.from_table(table["spec"])
+        self.versions: dict[str, str] = table.get("versions", {})
         self.payload: dict[str, Any] = (
             {"arrays": []}
             | table["payload"]

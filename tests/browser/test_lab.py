@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -147,23 +148,30 @@ def test_stop_ends_the_process(page: Page, served: Served) -> None:
     assert points(page) > 0
 
 
+def press_key(page: Page, name: str) -> None:
+    """Its key, once the button can be pressed."""
+    expect(button(page, name)).to_be_enabled()
+    page.keyboard.press({"Pause": "p", "Resume": "p", "Step": "s", "Stop": "x"}[name])
+
+
+@pytest.mark.parametrize(("act", "seed"), [(press, 400), (press_key, 410)], ids=["mouse", "keyboard"])
 def test_pause_frees_the_slot_step_advances_one_interval_and_resume_goes_on(
-    page: Page, served: Served
+    page: Page, served: Served, act: Callable[[Page, str], None], seed: int
 ) -> None:
-    view_id = start_long_run(page, served, 400)
+    view_id = start_long_run(page, served, seed)
     state(page, "running")
-    press(page, "Pause")
+    act(page, "Pause")
     state(page, "paused")
     served.wait_until(lambda: served.store.live_jobs()[0].state == "paused", "the job is paused")
     before = served.store.experiment(view_id).jobs[0].step
-    press(page, "Step")
+    act(page, "Step")
     served.wait_until(
         lambda: served.store.experiment(view_id).jobs[0].step == before + 100, "one interval more"
     )
     state(page, "paused")
-    press(page, "Resume")
+    act(page, "Resume")
     state(page, "running")
-    press(page, "Stop")
+    act(page, "Stop")
     state(page, "stopped")
 
 
@@ -222,6 +230,24 @@ def test_a_run_that_gets_its_slot_has_no_page_drawn_again_and_one_that_ends_has(
     state(page, "stopped")
     expect(button(page, "Stop")).to_be_disabled()
     assert [frame for frame in sent[before:] if b"changed" in frame] != []
+
+
+def test_a_chart_without_points_has_no_numbers_on_its_axes(page: Page, served: Served) -> None:
+    other = served.store.submit(long_run(710), owner="somebody")
+    served.wait_until(lambda: served.store.experiment(other).state == "running", "the slot is taken")
+    view_id = start_long_run(page, served, 711)
+    state(page, "queued")
+    ladder, loss = page.locator("[data-chart=ladder]"), page.locator("[data-chart=loss]")
+    expect(loss.locator(".dv-empty")).to_be_visible()
+    expect(ladder.locator(".ytick text")).to_have_text(["none"])
+    for ticks in (ladder.locator(".xtick text"), loss.locator(".xtick text"), loss.locator(".ytick text")):
+        expect(ticks).to_have_count(0)
+    served.store.request(other, "stop")
+    served.wait_until(lambda: points(page) > 0, "the first point is drawn")
+    for ticks in (ladder.locator(".xtick text"), loss.locator(".xtick text"), loss.locator(".ytick text")):
+        expect(ticks.first).to_be_visible()
+    served.store.request(view_id, "stop")
+    state(page, "stopped")
 
 
 @pytest.mark.slow  # also because it is not steady: once in six runs the page had stayed half drawn after connecting again

@@ -154,10 +154,40 @@ def test_neighbouring_arms_have_colours_that_can_be_told_apart(mode: Mode) -> No
         assert np.linalg.norm(lab[0] - lab[1]) > 15, (one, other)
 
 
-def lightness_and_hue(color: str) -> np.ndarray:
+# What is left of linear red, green and blue in eyes that lack a kind of cones, by Machado, Oliveira and Fernandes (2009).
+EYES = {
+    "protan": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deutan": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritan": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+USUAL = ("none", "dropout", "dropout-8", "dropout-8+mask-noise", "explicit", "implicit", "explicit+implicit")
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+@pytest.mark.parametrize("eyes", list(EYES))
+def test_the_colours_of_the_usual_arms_can_be_told_apart_by_the_colour_blind(eyes: str, mode: Mode) -> None:
+    for one, other in combinations(USUAL, 2):
+        lab = [lightness_and_hue(arm_style(arm).color(mode), np.array(EYES[eyes])) for arm in (one, other)]
+        assert np.linalg.norm(lab[0] - lab[1]) > 12, (one, other)
+
+
+def lightness_and_hue(color: str, eyes: np.ndarray | None = None) -> np.ndarray:
     """CIE L*a*b* of ``#rrggbb``: equal distances look about equally different."""
     rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+    linear = linear if eyes is None else np.clip(eyes @ linear, 0, 1)
     to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
     xyz = to_xyz @ linear / np.array([0.9505, 1.0, 1.089])
     f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
@@ -167,6 +197,16 @@ def lightness_and_hue(color: str) -> np.ndarray:
 def test_dash_and_marker_each_tell_the_arms_of_the_menu_apart() -> None:
     styles = [arm_style(arm) for arm in ARMS]
     assert len({style.dash for style in styles}) == len({style.marker for style in styles}) == len(ARMS)
+
+
+def test_numbers_of_masks_and_steps_seldom_share_a_look() -> None:
+    for arms in (
+        [f"dropout-{k}" for k in range(2, 33)],
+        [f"dropout@{step}:explicit" for step in range(50, 1550, 50)],
+    ):
+        looks = [(arm_style(arm).dash, arm_style(arm).marker) for arm in arms]
+        same = sum(one == other for one, other in combinations(looks, 2))
+        assert same / (len(arms) * (len(arms) - 1) / 2) < 0.03
 
 
 @pytest.mark.parametrize("k", [2, 3, 4, 5, 16, 32, 64])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from dropviz.analysis import mean_interval
-from dropviz.store import Store
+from dropviz.export import archive
+from dropviz.store import Store, schema
 from dropviz.web.compare.runs import MOST_RUNS
 from tests.web.looking import carry, figures, texts
 
@@ -71,6 +75,34 @@ def test_what_does_not_pair_is_said_with_the_setting(visit, store: Store, engine
     app = visit("1_Compare", runs=f"{first},{second}")
     assert "Run 2 does not pair with run 1: train.batch_size is 16 and 8" in warned(app)
     assert app.table[0].value["compared"].tolist()[3:] == ["unpaired"] * 3
+
+
+def test_runs_of_several_versions_of_the_program_are_told_apart(
+    visit, store: Store, engine, spec, me: str
+) -> None:
+    views = [trained(store, engine, spec, me, f"first_seed={seed}") for seed in (0, 10, 20)]
+    former = schema.results.c.job_id.in_([job.id for job in store.experiment(views[1]).jobs])
+    with store.database.write() as connection:
+        connection.execute(update(schema.results).where(former).values(key="former " + schema.results.c.key))
+    said = warned(visit("1_Compare", runs=",".join(views)))
+    assert (
+        "runs 1, 3; run 2 by an earlier one that is not known. Equal seeds may have drawn otherwise" in said
+    )
+    for alone in (views[1], f"{views[0]},{views[2]}"):
+        assert "versions of the program" not in warned(visit("1_Compare", runs=alone))
+
+
+def test_an_imported_run_is_of_the_version_that_computed_it(
+    visit, store: Store, engine, spec, me: str
+) -> None:
+    first = trained(store, engine, spec, me)
+    content = io.BytesIO()
+    archive.write_zip(content, archive.members(store, store.experiment(first)))
+    opened = archive.opened(content.getvalue())
+    same = store.keep_import(opened, owner=me)
+    other = store.keep_import(replace(opened, provenance=opened.provenance | {"code": "other"}), owner=me)
+    assert "versions of the program" not in warned(visit("1_Compare", runs=f"{first},{same}"))
+    assert "runs 1, 2; run 3. Equal" in warned(visit("1_Compare", runs=f"{first},{same},{other}"))
 
 
 def test_scores_of_other_kinds_are_refused_plainly(visit, store: Store, engine, spec, me: str) -> None:

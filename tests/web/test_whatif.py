@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dropviz.duration import Costs
-from dropviz.experiment import ExperimentSpec
+from dropviz.experiment import ExperimentSpec, preset
 from dropviz.store import Point, Store
 from dropviz.sweeps import Axis, Sweep, question, question_names
 from tests.web.looking import texts
@@ -190,6 +190,22 @@ def test_stop_and_resume(visit, store: Store, engine, spec: ExperimentSpec, me: 
     assert "Done: 2 of 2 cells" in texts(visit(PAGE, sweep=sweep_id))
 
 
+def test_a_sweep_that_is_stopped_half_way_keeps_and_shows_what_was_computed(
+    visit, store: Store, engine, spec: ExperimentSpec, me: str
+) -> None:
+    sweep_id = store.sweeps.submit(sweep(spec, p=[0.1, 0.5]), me)
+    for _ in spec.arms:
+        claim = engine.start()
+        engine.train(claim)
+        engine.finish(claim)
+    app = visit(PAGE, sweep=sweep_id)
+    shown = str(figures(app))
+    button(app, "Stop").click().run()
+    assert "Stopped: 1 of 2 cells are there. What was computed is kept" in texts(app)
+    assert "60.3 [58.7, 61.8] n = 3" in shown
+    assert str(figures(app)) == shown.replace("waiting", "stopped")
+
+
 def test_failed_cells_say_why_and_can_be_tried_again(
     visit, store: Store, engine, spec: ExperimentSpec, me: str
 ) -> None:
@@ -239,6 +255,22 @@ def test_the_form_starts_from_a_run(visit, store: Store, spec: ExperimentSpec, m
     button(app, "Run").click().run()
     (row,) = store.sweeps.of(me)
     assert row.sweep.base.data.name == "two-moons"
+
+
+def test_the_form_starts_from_the_settings_of_a_link(visit, store: Store, me: str) -> None:
+    app = visit(PAGE, preset="noisy-digits", seeds="5", **{"data.name": "two-moons"})
+    assert not app.exception
+    assert next(one for one in app.number_input if one.key.endswith("/seeds")).value == 5
+    button(app, "Run").click().run()
+    (row,) = store.sweeps.of(me)
+    assert row.sweep.base == preset("noisy-digits").with_settings(["data.name=two-moons", "seeds=5"])
+
+
+def test_a_link_that_makes_no_spec_says_so_and_the_presets_are_there(visit, store: Store) -> None:
+    app = visit(PAGE, preset="noisy-digits", seeds="-3")
+    assert not app.exception
+    assert "seeds" in " ".join(one.value for one in app.toast)
+    assert app.selectbox(key="whatif/preset").value == "classroom"
 
 
 def test_the_form_of_a_sweep_widens_it(visit, store: Store, engine, spec: ExperimentSpec, me: str) -> None:

@@ -71,6 +71,7 @@ def _compared(view_ids: Sequence[str]) -> None:
     if not arms:
         st.caption("Choose an arm or more.")
         return
+    parts.versions(runs)
     parts.sentences(runs)
     reference = parts.chosen_reference(runs, arms)
     parts.differences(runs, arms, reference)

@@ -35,6 +35,12 @@ def chosen_arms(runs: Sequence[Run]) -> list[str]:
     return list(st.multiselect("Arms", known, default, key="arms", bind="query-params"))
 
 
+def versions(runs: Sequence[Run]) -> None:
+    """A warning where not all runs are of one version of the program."""
+    if found := tables.versions(runs):
+        st.warning(plain(found), icon=":material/warning:")
+
+
 def sentences(runs: Sequence[Run]) -> None:
     """Dropout's gain, taken apart over whatever runs fit together; or why it is not."""
     found, refusal = _stories(tuple(runs))

@@ -13,7 +13,7 @@ import numpy as np
 from dropviz import settings
 from dropviz.analysis.cost import Cost, Spent, cost
 from dropviz.analysis.curves import Band, Curve, band, joined, smoothed, thinned
-from dropviz.experiment import ExperimentSpec, SpecError
+from dropviz.experiment import ExperimentSpec, SpecError, code_version, result_key
 from dropviz.store import DeletedExperiment, Experiment, Job, Store, UnknownExperiment
 from dropviz.store.records import FINAL
 from dropviz.web import examples
@@ -21,6 +21,7 @@ from dropviz.web.live import VIEW_ID, store
 
 MOST_RUNS = 50  # in a link
 MOST_KEPT = 256
+DEVICES = ("cpu", "cuda", "mps")
 HIDDEN = ("_se", "_residual")  # endings of metrics that are errors of others
 FIRST = ("validation/accuracy", "validation/loss", "validation/perplexity", "train/objective", "train/loss")
 
@@ -34,6 +35,7 @@ class Run:
         name: What its owner calls it, else what is unusual about it.
         scores: Arm → seed → score on the test split, of what is done.
         costs: Arm → what it costs.
+        program: The version of the code that computed it; None of an earlier one, which did not leave its name.
     """
 
     number: int
@@ -43,6 +45,7 @@ class Run:
     spec: ExperimentSpec
     scores: Mapping[str, Mapping[int, float]]
     costs: Mapping[str, Cost]
+    program: str | None
     source: Stored | Carried = field(repr=False)
 
     @property
@@ -62,6 +65,7 @@ class Stored:
         self._finals = store.finals(experiment.id)
         self.scores = {arm: self._finals.get(arm, {}).get(score, {}) for arm in self.spec.arms}
         self.costs = {arm: cost(self.spec, arm, map(_spent, self._jobs(arm))) for arm in self.spec.arms}
+        self.program = _program(store, experiment)
 
     def _jobs(self, arm: str) -> list[Job]:
         return [job for job in self.experiment.jobs if job.arm == arm]
@@ -118,6 +122,7 @@ class Carried:
             if arm in ladder
         }
         self.costs = {arm: cost(self.spec, arm) for arm in self.spec.arms}
+        self.program = example.versions.get("code")
 
     def metrics(self) -> list[str]:
         """That it has rows of."""
@@ -205,6 +210,7 @@ def _run(number: int, view_id: str, name: str, source: Stored | Carried) -> Run:
         spec=source.spec,
         scores=source.scores,
         costs=source.costs,
+        program=source.program,
         source=source,
     )
 
@@ -230,6 +236,16 @@ def drawn_band(run: Run, arm: str, metric: str, smoothing: float, most: int) -> 
 def _drawn(source: Stored | Carried, arm: str, metric: str, smoothing: float, most: int) -> tuple[Band, bool]:
     found = source.band(arm, metric, smoothing)
     return thinned(found, source.spec.train.steps, most), source.stopped(arm, metric)
+
+
+def _program(store: Store, experiment: Experiment) -> str | None:
+    """All results of an experiment are of one version: its own are found again by the key that they would have today."""
+    if experiment.origin == "import":
+        return store.provenance(experiment).get("code")
+    job = experiment.jobs[0]
+    key = store.result_key(job.id).partition("/")[0]
+    todays = {result_key(experiment.spec, job.arm, job.seeds[0], device) for device in DEVICES}
+    return code_version() if key in todays else None
 
 
 def _spent(job: Job) -> Spent:

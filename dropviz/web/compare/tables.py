@@ -20,6 +20,7 @@ from dropviz.web.compare.runs import Run, drawn_band
 from dropviz.web.figures import Table
 
 POINTS, FEWEST_POINTS, MOST_POINTS = 24_000, 60, 1000  # of all lines together, and of one
+MOST_NAMED = 8  # runs in one sentence
 ROWS, ROWS_A_LINE = 400, 20  # of the table beside the curves
 Row = list[str]
 
@@ -32,7 +33,7 @@ class Axis:
     key: str
 
     def a_step(self, run: Run, arm: str) -> float | None:
-        """See above."""
+        """Its length along the axis."""
         return run.costs[arm].along(self.key, run.spec)
 
 
@@ -89,6 +90,29 @@ def warnings(found: Sequence[Compared], reference: Contender) -> list[str]:
                 one.run.number, f"Run {one.run.number} {verb} run {reference.run}: {why}.{rest}"
             )
     return list(by_run.values())
+
+
+def versions(runs: Sequence[Run]) -> str:
+    """What to mind where not all runs were computed by the same version of the program; empty where they were."""
+    numbers: dict[str | None, list[int]] = {}
+    for run in runs:
+        numbers.setdefault(run.program, []).append(run.number)
+    if len(runs) < 2 or (len(numbers) == 1 and None not in numbers):
+        return ""
+    groups = [
+        _runs(found) + (" by an earlier one that is not known" if program is None else "")
+        for program, found in numbers.items()
+    ]
+    return (
+        f"Different versions of the program or its packages computed these runs: {'; '.join(groups)}. Equal seeds may have drawn"
+        " otherwise, and a difference may be that of the versions: compute them anew to be sure."
+    )
+
+
+def _runs(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:MOST_NAMED]))
+    more = f" and {len(numbers) - MOST_NAMED} more" if len(numbers) > MOST_NAMED else ""
+    return f"run {shown}" if len(numbers) == 1 else f"runs {shown}{more}"
 
 
 def bars(found: Sequence[Compared]) -> list[Bar]:

@@ -33,7 +33,7 @@ def sweep_form(base: Sweep | ExperimentSpec | None, source: str) -> Form:
     """Draw the form.
 
     Args:
-        base: The sweep, or the run, that is shown; None where only a preset can be started from.
+        base: The sweep, or the run, that is shown, or the settings of a link; None where only a preset can be started from.
         source: A name for it; what was typed is kept as long as it stays the same.
     """
     names = preset_names()
@@ -43,13 +43,13 @@ def sweep_form(base: Sweep | ExperimentSpec | None, source: str) -> Form:
         )
         base, source = preset(chosen), f"preset:{chosen}"
     else:
-        what = "sweep" if isinstance(base, Sweep) else "run"
+        what = {"sweep": "This sweep", "run": "This run"}.get(source.partition(":")[0], "The link's settings")
         other = st.selectbox(
             "Start from",
             names,
             None,
             format_func=_title,
-            placeholder=f"This {what}",
+            placeholder=what,
             key=f"whatif/{source}/preset",
         )
         if other:

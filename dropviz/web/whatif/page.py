@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from dropviz.choices import SpecError
-from dropviz.experiment import ExperimentSpec
+from dropviz.experiment import ExperimentSpec, canonical_json
+from dropviz.experiment.links import own, spec_of
 from dropviz.store import UnknownExperiment, UnknownSweep
 from dropviz.sweeps import Sweep, check_sweep
 from dropviz.web.live import store
@@ -74,14 +75,14 @@ def _named_sweep() -> tuple[SweepReader | None, str]:
 
 
 def _base(reader: SweepReader | None) -> tuple[Sweep | ExperimentSpec | None, str]:
-    """What the form starts from: the sweep that is shown, the run that is named, else nothing but the presets."""
+    """What the form starts from: the sweep that is shown, the run or the settings of the URL, else nothing but the presets."""
     if reader is not None:
         return reader.sweep, f"sweep:{reader.id}"
-    named = st.query_params.get("run")
-    if not named:
-        return None, ""
+    named, linked = st.query_params.get("run"), own(st.query_params.to_dict())
     try:
-        return store().experiment(named).spec, f"run:{named}"
+        if named:
+            return store().experiment(named).spec, f"run:{named}"
+        return (spec_of(linked), f"link:{canonical_json(linked)}") if linked else (None, "")
     except (UnknownExperiment, SpecError) as error:
         st.toast(plain(str(error)))
         return None, ""

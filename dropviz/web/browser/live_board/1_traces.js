@@ -2,6 +2,10 @@
 
 const LABEL_ROW = -0.7, TOP_ROW = -0.95;
 
+function hasPoints(trace) {
+  return (trace.x?.length ?? 0) > 0 || Boolean(trace.z);
+}
+
 function band(rows, errors, log) {
   const edges = [];
   for (let [step, mean, lower, upper] of rows) {

@@ -62,7 +62,7 @@ class Card {
     const shown = `${this.board.scrubber?.arm} ${this.used}`;
     if (!forced && this.drawn && shown === this.shown) return this.moveMark();
     this.shown = shown;
-    const layout = this.layout(width);
+    const layout = this.layout(width, data);
     this.drawing = true;
     Plotly.react(this.plot, data, layout, {
       displaylogo: false, responsive: false, displayModeBar: false, doubleClick: "reset", scrollZoom: false,
@@ -71,7 +71,7 @@ class Card {
       this.drawn = true;
       this.plot.on("plotly_relayout", (change) => this.onRelayout(change));
     }
-    this.empty.hidden = data.some((trace) => !["examples", "reference", "center"].includes(trace.meta?.role) && ((trace.x?.length ?? 0) > 0 || trace.z));
+    this.empty.hidden = data.some((trace) => !["examples", "reference", "center"].includes(trace.meta?.role) && hasPoints(trace));
     this.empty.textContent = this.nothing();
     if (this.scale) this.scale.textContent = this.log ? "log" : "linear";
     if (this.scale) this.scale.setAttribute("aria-label", `y axis: ${this.log ? "logarithmic" : "linear"}; press to change`);
@@ -154,7 +154,7 @@ class Card {
     return [{ type: "rect", xref: "x", yref: "paper", x0: column - 0.5, x1: column + 0.5, y0: 0, y1: 1, line }];
   }
 
-  layout(width) {
+  layout(width, data) {
     const { board, chart } = this;
     const layout = structuredClone(chart.figure.layout);
     const narrow = width < 520;
@@ -175,6 +175,9 @@ class Card {
       const range = ladderRange(board.payload.ladder ?? {}, this.inPercent());
       if (range) Object.assign(layout.xaxis, { range, autorange: false });
       if (narrow) layout.yaxis.ticktext = layout.yaxis.ticktext.map((arm) => arm.replaceAll("+", "<br>+"));
+    }
+    if (!data.some(hasPoints)) { // the ticks that plotly makes up would be read as numbers
+      for (const [key, axis] of Object.entries(layout)) if (/^[xy]axis\d*$/.test(key) && !axis.tickvals) axis.showticklabels = false;
     }
     if (this.traces().some((meta) => meta.role === "surface")) arrange(layout, chart.figure.data.filter((trace) => trace.type === "heatmap").length, narrow ? 2 : layout.meta.columns, width);
     if (board.mode === "dark") for (const note of layout.annotations ?? []) note.font = { color: "#e8eaed" };
