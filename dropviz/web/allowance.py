@@ -7,12 +7,19 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 
 from dropviz.choices import SpecError
 
 HOUR = 3600.0
 MOST_BYTES = 50_000_000  # a tenth of the room for all uploads
 MOST_PEOPLE = 10_000  # that are remembered
+
+
+@cache
+def allowance() -> Allowance:
+    """What people have handed in to this server for it to keep."""
+    return Allowance()
 
 
 class Allowance:

@@ -11,7 +11,7 @@ from dropviz import settings, uploads
 from dropviz.datasets import Dataset
 from dropviz.downloads import Download, Fetches, Fetching, shown_size
 from dropviz.experiment import SpecError
-from dropviz.web.allowance import Allowance
+from dropviz.web.allowance import allowance
 from dropviz.web.plain import plain
 from dropviz.web.visitor import visitor
 
@@ -23,12 +23,6 @@ ENDINGS: dict[uploads.Kind, list[str]] = {"csv": ["csv", "tsv", "txt"], "text": 
 def fetches() -> Fetches:
     """The downloads of this server."""
     return Fetches()
-
-
-@cache
-def allowance() -> Allowance:
-    """What people have handed in to this server."""
-    return Allowance()
 
 
 def availability(key: str, data: Dataset) -> None:

@@ -27,7 +27,12 @@ from streamlit.web.server.starlette.starlette_app_utils import decode_signed_val
 
 from dropviz.web.plain import plain
 
-DATA = ("/live/", "/arrays/", "/export/")  # what answers with somebody's numbers
+CLOSED = (
+    "/live/",
+    "/arrays/",
+    "/export/",
+    "/_stcore/upload_file/",
+)  # what answers with somebody's numbers, or takes files
 WANTED = "dropviz_wanted"  # the cookie that keeps where a link led, while its reader logs in
 WANTED_SECONDS, WANTED_CHARACTERS = 3600, 3800
 QUERY = "%&=+/:@!$'()*~?[]"  # what stays as it is in a query, of what may stand in a cookie
@@ -35,7 +40,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 
 class AccountsOnly:
-    """Answers the data routes to accounts alone, where there are accounts, and brings back who had to log in on the way."""
+    """Answers the data routes, and takes files, by accounts alone, where there are accounts, and brings back who had to log in on the way."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -46,7 +51,7 @@ class AccountsOnly:
             return await self.app(scope, receive, send)
         cookies = cookie_parser(Headers(scope=scope).get("cookie", ""))
         known = account(cookies) is not None
-        if scope["path"].startswith(DATA) and not known:
+        if scope["path"].startswith(CLOSED) and not known:
             text = "Log in first: this server shows its runs to accounts alone."
             return await JSONResponse({"error": text}, 401, NO_STORE)(scope, receive, send)
         # Where a login leads back to. An address with a query comes from a link.

@@ -24,6 +24,7 @@ from dropviz.store import StoreError
 from dropviz.web import exports, live, metrics, plotly_js
 from dropviz.web.guard import Guard
 from dropviz.web.login import AccountsOnly
+from dropviz.web.uploading import UploadLimits
 from dropviz.web.visitor import VisitorCookie
 
 # How long a thread that draws a page keeps the interpreter to itself while a poll for live data waits: Python's own 5 ms are
@@ -47,8 +48,8 @@ def routes() -> list[Route]:
 
 
 def middleware() -> list[Middleware]:
-    """Refuses what comes by another name or from elsewhere, or needs an account; gives every browser its anonymous id."""
-    return [Middleware(Guard), Middleware(AccountsOnly), Middleware(VisitorCookie)]
+    """Refuses what comes by another name or from elsewhere, needs an account, or is too much; gives every browser its anonymous id."""
+    return [Middleware(Guard), Middleware(AccountsOnly), Middleware(UploadLimits), Middleware(VisitorCookie)]
 
 
 async def _to_the_lab(request: Request) -> RedirectResponse:

@@ -13,6 +13,7 @@ from dropviz.experiment.links import query_of
 from dropviz.export.archive import opened
 from dropviz.store import Experiment
 from dropviz.store.records import LIVE
+from dropviz.web.allowance import allowance
 from dropviz.web.component import base, component
 from dropviz.web.exports import FORMATS
 from dropviz.web.live import store
@@ -81,8 +82,10 @@ def _open() -> None:
     if given is None or st.session_state.get("opened") == given.file_id:
         return
     st.session_state["opened"] = given.file_id
+    content = given.getvalue()
     try:
-        view_id = store().keep_import(opened(given.getvalue()), owner=visitor())
+        with allowance().of(visitor(), len(content)):
+            view_id = store().keep_import(opened(content), owner=visitor())
     except SpecError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return

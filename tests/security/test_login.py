@@ -51,7 +51,9 @@ def client() -> TestClient:
 
 
 @pytest.mark.usefixtures("accounts")
-@pytest.mark.parametrize("path", ["/live/x", "/arrays/x/slice/1", "/export/x/csv"])
+@pytest.mark.parametrize(
+    "path", ["/live/x", "/arrays/x/slice/1", "/export/x/csv", "/_stcore/upload_file/session/file"]
+)
 def test_the_data_routes_want_the_account_that_the_page_wants(path: str) -> None:
     refused = client().get(path)
     assert (refused.status_code, refused.json()["error"][:12]) == (401, "Log in first")

@@ -179,6 +179,39 @@ def test_a_driver_without_a_torch_that_uses_it_and_the_reverse(
         assert "CUDA build of torch" in only("device", "warning").todo
 
 
+@pytest.mark.parametrize("elsewhere", ["none", "tcp://127.0.0.1:8786"])
+def test_the_machine_of_a_page_whose_jobs_run_elsewhere_needs_no_graphics_card(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, elsewhere: str
+) -> None:
+    monkeypatch.setattr(settings.machine, "NVIDIA_DRIVER", tmp_path / "none")
+    monkeypatch.setenv("DROPVIZ_DEVICE", "cuda")
+    monkeypatch.setenv("DROPVIZ_ENGINE", elsewhere)
+    assert elsewhere in only("device", "ok").found
+
+
+def test_servers_of_data_sets_that_cannot_be_reached_are_a_warning(
+    folder: Path, free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setattr(data, "_doors", lambda: {("127.0.0.1", port)})
+        assert only("network", "ok").found == "servers of data sets that can be reached: 1"
+        monkeypatch.setattr(data, "_doors", lambda: {("127.0.0.1", port), ("localhost", free)})
+        assert "localhost cannot be reached" in only("network", "warning").found
+
+
+def test_the_doors_are_of_what_is_not_here_and_of_a_proxy_where_there_is_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert len(data._doors()) > 1
+    assert {port for _, port in data._doors()} <= {80, 443}
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://user:word@proxy.example:3128")
+    assert data._doors() == {("proxy.example", 3128)}
+
+
 def test_packages_that_are_not_there_or_others_are_said(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

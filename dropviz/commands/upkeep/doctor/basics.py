@@ -89,7 +89,9 @@ def device(_: Context) -> Iterator[Answer]:
     chosen, torch = settings.device(), metadata.version("torch")
     found = f"{chosen}, torch {torch}, {settings.slots()} jobs at once on {settings.cores()} cores"
     driver = settings.machine.NVIDIA_DRIVER.exists()
-    if driver and "+cpu" in torch:
+    if settings.engine() != "local":
+        yield "ok", f"{chosen}; jobs run where DROPVIZ_ENGINE = {settings.engine()} says", ""
+    elif driver and "+cpu" in torch:
         todo = "To train on it, install the CUDA build of torch: see Size, device, settings in the README."
         yield "warning", f"{found}; there is an NVIDIA driver, and this torch is a CPU build", todo
     elif chosen.startswith("cuda") and not driver:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import socket
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Set
+from contextlib import suppress
 from pathlib import Path
+from urllib import request
+from urllib.parse import urlsplit
 
 from dropviz import settings
 from dropviz.commands.upkeep.doctor.registry import Answer, Context, check
@@ -19,6 +25,7 @@ from dropviz.store.parts import Parts
 
 LOW_BYTES, FEWEST_BYTES = 2 * 10**9, 100 * 10**6
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs", "lustre", "beegfs")
+PATIENCE_SECONDS = 3.0  # for all servers of data sets together
 MOUNTS = Path("/proc/self/mounts")
 
 
@@ -120,6 +127,59 @@ def data_sets(_: Context) -> Iterator[Answer]:
         )
     said = f"{len(here)} are here"
     yield "ok", said + (f"; to be fetched when wanted: {', '.join(absent)}" if absent else ""), ""
+
+
+@check("network")
+def network(_: Context) -> Iterator[Answer]:
+    """Whether a connection can be opened to where each data set that is not here would be fetched from."""
+    doors = _doors()
+    with_answer = _reached(doors)
+    silent = sorted({host for host, _ in doors - with_answer})
+    if silent:
+        todo = "Nothing, if you need no other data sets; else connect this machine, or set HTTPS_PROXY."
+        yield "warning", f"{', '.join(silent)} cannot be reached within {PATIENCE_SECONDS:.0f} s", todo
+    else:
+        yield (
+            "ok",
+            f"servers of data sets that can be reached: {len(doors)}"
+            if doors
+            else "nothing is to be fetched",
+            "",
+        )
+
+
+def _doors() -> set[tuple[str, int]]:
+    """Host and port of each server, or of the proxy before it."""
+    members = map(registry.read, registry.members)
+    urls = {file.url for data in members if data.missing() for file in data.files}
+    proxies = {scheme: proxy for scheme, proxy in request.getproxies().items() if "://" in proxy}
+    found = set()
+    for parts in map(urlsplit, urls):
+        past = (
+            urlsplit(proxies.get(parts.scheme, ""))
+            if not request.proxy_bypass(parts.hostname or "")
+            else None
+        )
+        door = past if past is not None and past.hostname else parts
+        found.add((str(door.hostname), door.port or {"http": 80}.get(door.scheme, 443)))
+    return found
+
+
+def _reached(doors: Set[tuple[str, int]]) -> set[tuple[str, int]]:
+    """Those that answered; each is tried by a thread of its own, which is left behind where a name is looked up for long."""
+    found = set()
+
+    def attempt(door: tuple[str, int]) -> None:
+        with suppress(OSError), socket.create_connection(door, PATIENCE_SECONDS):
+            found.add(door)
+
+    threads = [threading.Thread(target=attempt, args=(door,), daemon=True) for door in doors]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return set(found)
 
 
 def _verified(data: Dataset) -> bool:

@@ -1,0 +1,73 @@
+"""What stands before Streamlit's own route for uploads, which holds each file in memory until the session ends that it came by.
+
+A page says how large its file may be, but only in the browser; the route takes as many as anybody sends.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit.runtime import exists, get_instance
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+
+from dropviz.choices import SpecError
+from dropviz.web import login
+from dropviz.web.allowance import Allowance
+from dropviz.web.visitor import known_visitor
+
+ROUTE = "/_stcore/upload_file/"
+MOST_BYTES = 100_000_000  # of one person within an hour: twice what is kept, since not all of it is
+MOST_HELD = 300_000_000  # of all people at once
+
+
+class UploadLimits:
+    """Takes no upload beyond what one person may send within an hour, and what all may have in memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._allowance = Allowance(MOST_BYTES)
+        self._coming = 0  # bytes that are on their way
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is no upload, or not too much."""
+        if scope["type"] != "http" or scope["method"] != "PUT" or not scope["path"].startswith(ROUTE):
+            return await self.app(scope, receive, send)
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "")
+        if not length.isdecimal():  # then no more can come than it says
+            refusal = PlainTextResponse("Say how long the file is, by Content-Length.", 411)
+            return await refusal(scope, receive, send)
+        size = int(length)
+        if held() + self._coming + size > MOST_HELD:
+            text = "This server holds as many files as it can at the moment: try again later."
+            return await PlainTextResponse(text, 503)(scope, receive, send)
+        with ExitStack() as taken:
+            try:
+                taken.enter_context(self._allowance.of(_sender(headers), size))
+            except SpecError as error:
+                return await PlainTextResponse(str(error), 429)(scope, receive, send)
+            self._coming += size
+            taken.callback(self._arrived, size)
+            await self.app(scope, receive, send)
+
+    def _arrived(self, size: int) -> None:
+        self._coming -= size
+
+
+def held() -> int:
+    """Bytes of the files that Streamlit has in memory."""
+    files = get_instance().uploaded_file_mgr if exists() else None
+    if not isinstance(files, MemoryUploadedFileManager):
+        return 0
+    return sum(one.byte_length for found in files.get_stats().values() for one in found)
+
+
+def _sender(headers: Headers) -> str:
+    """Of an account, else of a browser; all that send neither are one."""
+    cookies = headers.get("cookie", "")
+    account = login.account(cookie_parser(cookies)) if login.required() else known_visitor(cookies)
+    return account or ""
