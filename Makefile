@@ -31,8 +31,9 @@ test: setup-dev ## Run the tests; those that need Chromium or PostgreSQL where t
 	@bash setup/programs
 	$(pytest) -n $(WORKERS) --dist loadfile $(ARGS)
 
-faults: setup-dev ## Do at least 200 random faults to mixed runs, and check what must hold all the same.
+faults: setup-dev ## Do at least 200 random faults to mixed runs and each fault by itself; pages must be true within 15 s.
 	$(bin)/python -m tests.faults.random $(ARGS)
+	FAULTS_WITHIN=15 $(pytest) tests/faults
 
 test-slow: setup-dev ## Run the tests that take too long for every change.
 	$(pytest) -m slow $(ARGS)

@@ -16,13 +16,13 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.__main__ import _heading
 from benchmarks.measure import say, temporary_data
+from benchmarks.table import heading
 from dropviz.commands.headless import run_experiment
 from dropviz.experiment import ExperimentSpec, preset
 
 FILE = Path(__file__).parent / "RESULTS.md"
-HEADING = "# Results of the language presets\n"
+HEADING = "# Results\n"
 
 
 def main() -> int:
@@ -125,8 +125,8 @@ def _commit() -> str:
 
 
 def _machine() -> str:
-    heading = _heading()
-    return f"{heading['processor'].partition(', load')[0]}, {heading['versions'].partition(', SQLite')[0]}"
+    machine = heading()
+    return f"{machine['processor'].partition(', load')[0]}, {machine['versions'].partition(', SQLite')[0]}"
 
 
 def _put(section: str) -> None:

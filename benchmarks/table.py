@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ def printed(table: Table) -> None:
 
 
 def heading() -> dict[str, str]:
-    """Processor, system, versions and date."""
+    """Processor, system, versions, date and commit."""
     versions = [f"{package} {metadata.version(package)}" for package in PACKAGES]
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     return {
@@ -35,7 +36,17 @@ def heading() -> dict[str, str]:
             [f"Python {platform.python_version()}", *versions, f"SQLite {sqlite3.sqlite_version}"]
         ),
         "date": time.strftime("%Y-%m-%d %H:%M"),
+        "commit": f"commit {_commit()}",
     }
+
+
+def _commit() -> str:
+    """Of this checkout, and whether files of it were changed since."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def _processor() -> str:

@@ -28,7 +28,11 @@ def lessons(
         ),
     ] = False,
     stale: Annotated[
-        bool, typer.Option("--stale", help="With --check: only those whose record is missing or out of date.")
+        bool,
+        typer.Option(
+            "--stale",
+            help="With --check: only those whose record is missing, out of date, or of earlier code.",
+        ),
     ] = False,
 ) -> int:
     """List the lessons and what their recorded results say; with --check, record these anew.
@@ -53,7 +57,7 @@ def _checked(entry: Entry, *, stale: bool) -> Recorded | None:
     if entry.lesson is None:
         return None
     known = recorded(entry)
-    if not (stale and known):
+    if not stale or known is None or known.former:
         return _record(entry)
     found = judged_anew(entry.lesson, known)
     write(entry, found)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dropviz.analysis.claims import Judgement
+from dropviz.experiment import code_version
 from dropviz.export import versions
 from dropviz.lessons.lesson import Lesson
 from dropviz.lessons.measured import Measured
@@ -31,6 +32,11 @@ class Recorded:
     judgements: tuple[Judgement, ...]
     seconds: float
     versions: dict[str, Any]
+
+    @property
+    def former(self) -> bool:
+        """Whether an earlier version of the program computed it."""
+        return self.versions.get("code") != code_version()
 
     def to_table(self) -> dict[str, Any]:
         """As it stands in the file."""

@@ -55,8 +55,9 @@ def _provenance(outcomes: Mapping[str, Outcome]) -> None:
         )
         return
     first = next(iter(outcomes.values()))
-    made = f"{first.scale} scale · code {first.versions.get('code', '?')} · torch {first.versions.get('torch', '?')}"
-    changed = first.versions.get("code") != code_version()
+    codes = list(dict.fromkeys(one.versions.get("code", "?") for one in outcomes.values()))
+    made = f"{first.scale} scale · code {', '.join(codes)} · torch {first.versions.get('torch', '?')}"
+    changed = codes != [code_version()]  # rows that were computed at several times may be of several versions
     again = " · the program's code has changed since; `dropviz replicate` computes anew" if changed else ""
     st.caption(f"Computed at {made}{again}")
     claims = [claim for found in outcomes.values() for one in found.settings.values() for claim in one.claims]

@@ -1,6 +1,6 @@
 """``make screenshots``: the pictures of the documentation and of a review, taken from the real page.
 
-``docs/images/lab.png`` is the README's; the others (running, done, dark, narrow, two moons, failed, Curvature, Compare, System) go to
+``docs/images/lab.png`` is the README's; those of every page, light, dark and on a phone, of a run in each state and of empty pages go to
 ``test-results/`` for somebody to look at, or all of them to the folder that is named.
 """
 
@@ -14,8 +14,10 @@ from typing import Any
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from dropviz.classes import ClassDefinition
 from dropviz.experiment import preset
 from dropviz.strategies import examples
+from dropviz.sweeps import Axis, Sweep
 from tests.browser.served import ROOT, Served, launch, serving
 
 README_PICTURE = ROOT / "docs" / "images" / "lab.png"
@@ -61,6 +63,11 @@ def main() -> None:
             take(browser, served, f"/lab?run={text}", folder / f"{name}.png", size, until="Done.", **look)
         take_curvature(browser, served, folder)
         take_compare(browser, served, folder)
+        take_what_if(browser, served, folder)
+        take_class(browser, served, folder)
+        take_looks(browser, served, folder, "lessons", "/lessons", until="minutes")
+        take_looks(browser, served, folder, "lesson", "/lessons?lesson=masks&step=reveal", until="Recorded")
+        take_looks(browser, served, folder, "paper", "/paper", until="Figure 5")
         take(
             browser,
             served,
@@ -70,7 +77,7 @@ def main() -> None:
             until="This run is not here",
         )
         served.store.submit(preset("noisy-digits").with_settings(["first_seed=50"]), owner="somebody")
-        take(browser, served, "/system", folder / "system.png", DESK, until="Queue")
+        take_looks(browser, served, folder, "system", "/system", until="Queue")
         browser.close()
     print(f"{README_PICTURE.relative_to(ROOT)} and {len(list(folder.glob('*.png')))} pictures in {folder}")
 
@@ -79,14 +86,7 @@ def take_curvature(browser: Browser, served: Served, folder: Path) -> None:
     """The Curvature page at an early step: in light, in dark, on a phone; without refreshes; and of the example."""
     take(browser, served, "/curvature", folder / "curvature-example.png", TALL, until="of 1,500")
     view_id = served.store.submit(preset("classroom").with_settings(REFRESHED))
-    looks: dict[str, tuple[Any, dict[str, Any]]] = {
-        "curvature": (LONGER, {}),
-        "curvature-dark": (LONGER, {"color_scheme": "dark"}),
-        "curvature-narrow": (LONG_PHONE, {}),
-    }
-    for name, (size, look) in looks.items():
-        path = f"/curvature?run={view_id}&step=60"
-        take(browser, served, path, folder / f"{name}.png", size, until="Done.", **look)
+    take_looks(browser, served, folder, "curvature", f"/curvature?run={view_id}&step=60", until="Done.")
     bare = served.store.submit(preset("classroom").with_settings(["seeds=1", "observe.refreshes=0"]))
     path = f"/curvature?run={bare}"
     take(browser, served, path, folder / "curvature-unmeasured.png", TALL, until="no curvature refreshes")
@@ -97,17 +97,45 @@ def take_compare(browser: Browser, served: Served, folder: Path) -> None:
     changes: tuple[list[str], ...] = ([], ["p=0.2"], ["train.batch_size=32"])
     runs = [served.store.submit(preset("classroom").with_settings(change)) for change in changes]
     served.wait_until(lambda: all(served.store.experiment(run).state == "done" for run in runs), "runs end")
-    looks: dict[str, tuple[Any, dict[str, Any]]] = {
-        "compare": (LONGER, {}),
-        "compare-dark": (LONGER, {"color_scheme": "dark"}),
-        "compare-narrow": (LONG_PHONE, {}),
-    }
-    for name, (size, look) in looks.items():
-        path = f"/compare?runs={','.join(runs)}"
-        take(browser, served, path, folder / f"{name}.png", size, until="against cost", **look)
+    take_looks(browser, served, folder, "compare", f"/compare?runs={','.join(runs)}", until="against cost")
     take(browser, served, "/compare", folder / "compare-empty.png", DESK, until="Tick runs on the left")
 
 
+def take_what_if(browser: Browser, served: Served, folder: Path) -> None:
+    """The What-if page: its questions, and a sweep of two knobs that is done."""
+    take_looks(browser, served, folder, "what-if", "/what-if", until="What if")
+    axes = [Axis(key="p", values=(0.1, 0.3, 0.5)), Axis(key="width", values=(8, 32))]
+    sweep = served.store.sweeps.submit(
+        Sweep(base=preset("classroom").with_settings(SWEPT), axes=axes), "somebody"
+    )
+    take_looks(browser, served, folder, "sweep", f"/what-if?sweep={sweep}", until="Done: 6 of 6 cells")
+
+
+def take_class(browser: Browser, served: Served, folder: Path) -> None:
+    """The Class page before there is a class, a student's seat, and the teacher's screen with what two students ran."""
+    take(browser, served, "/class", folder / "class-empty.png", DESK, until="Class")
+    spec = preset("classroom").with_settings([*SWEPT, "first_seed=300"])
+    classes = served.store.classes
+    room = classes.create(ClassDefinition.of(spec, "Tuesday", open=["p"], seeds=3), "command line")
+    runs = [classes.submit(room.id, visitor * 32, spec) for visitor in "ab"]
+    served.wait_until(lambda: all(served.store.experiment(run).state == "done" for run in runs), "runs end")
+    take_looks(browser, served, folder, "student", f"/join/{classes.code(room)}", until="You have seat")
+    teacher = f"/class?teach={classes.code(room, 'teach')}"
+    take_looks(browser, served, folder, "class", teacher, until="Results")
+
+
+def take_looks(browser: Browser, served: Served, folder: Path, name: str, path: str, *, until: str) -> None:
+    """A page in light, in dark and on a phone."""
+    looks: dict[str, tuple[Any, dict[str, Any]]] = {
+        name: (LONGER, {}),
+        f"{name}-dark": (LONGER, {"color_scheme": "dark"}),
+        f"{name}-narrow": (LONG_PHONE, {}),
+    }
+    for one, (size, look) in looks.items():
+        take(browser, served, path, folder / f"{one}.png", size, until=until, **look)
+
+
+SWEPT = ["train.steps=100", "seeds=3", 'arms=["none","dropout","explicit+implicit"]', "observe.statistics=2"]
 REFRESHED = ["data=two-moons", "model.widths=[32,32]", "train.steps=300", "seeds=3"]
 REFRESHED += ["observe.statistics=10", "observe.refreshes=6"]
 EXPERIMENTS: dict[str, list[str]] = {

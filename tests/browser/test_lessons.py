@@ -105,6 +105,10 @@ def test_a_table_of_ones_own_is_what_the_lesson_runs_on(page: Page, served: Serv
     assert spec.data.name == "csv"
     page.get_by_role("button", name="Reveal the result").click(timeout=LONG)
     expect(page.get_by_text("Run here, 8 seeds")).to_be_visible(timeout=LONG)
+    expect(
+        page.get_by_text("on your table")
+    ).to_be_visible()  # a table that dropout does not help refutes nothing
+    expect(page.get_by_text("does not hold")).to_have_count(0)
 
 
 @pytest.mark.parametrize("name", ["boundary", "own-data"])

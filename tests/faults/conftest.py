@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +11,16 @@ import pytest
 
 from dropviz.experiment import ExperimentSpec, preset
 from tests.faults.invariants import violations
-from tests.faults.site import Site
+from tests.faults.site import TOLD, WITHIN, Site
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How long pages took to be true, where that is asked for."""
+    if TOLD and not math.isinf(WITHIN):
+        took, state = max(TOLD)
+        terminalreporter.write_line(
+            f"{len(TOLD)} times a page was waited for; the longest until it said {state}: {took:.1f} s (at most {WITHIN:g})."
+        )
 
 
 @pytest.fixture(autouse=True)

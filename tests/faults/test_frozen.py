@@ -11,16 +11,27 @@ from dropviz.store.records import LEASE_SECONDS
 from tests.faults.site import Site
 
 
-def test_a_child_that_returns_after_its_lease_ran_out_writes_nothing(
+def test_a_child_that_stays_frozen_is_said_to_be_stalled_and_is_replaced(
+    site: Site, long: ExperimentSpec, undisturbed: Callable[[Site, str], None]
+) -> None:
+    view_id = site.store.submit(long, fresh=True)
+    child = site.child_of(view_id)
+    site.kill(child, signal.SIGSTOP)
+    site.page_says(view_id, "stalled")
+    site.wait(lambda: site.store.experiment(view_id).jobs[0].attempt == 2, "another attempt")
+    undisturbed(site, view_id)
+    assert child not in [one.pid for one in site.processes()]  # its engine is there to kill it
+
+
+def test_a_child_that_could_not_be_killed_and_returns_after_another_has_its_job_writes_nothing(
     site: Site, long: ExperimentSpec, undisturbed: Callable[[Site, str], None]
 ) -> None:
     view_id = site.store.submit(long, fresh=True)
     child = site.child_of(view_id)
     site.kill(child, signal.SIGSTOP)
     first = site.store.experiment(view_id).jobs[0]
-    assert site.store.finish(
-        first.id, first.attempt, "crashed", error="its lease ran out"
-    )  # as an engine does
+    # As the engine of another machine does, which cannot kill it; of two machines that is tests/engine/test_several.py.
+    assert site.store.finish(first.id, first.attempt, "crashed", error="its lease ran out")
     site.wait(lambda: site.store.experiment(view_id).jobs[0].attempt == 2, "another attempt")
     site.kill(child, signal.SIGCONT)
     undisturbed(site, view_id)

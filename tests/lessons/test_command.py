@@ -62,6 +62,10 @@ def test_a_lesson_is_run_recorded_and_judged_again_when_its_claim_changes(own: P
     again = command(own, "--check", "--stale", "small")
     assert (again.returncode, "[green]" in again.stdout) == (0, True), again.stdout + again.stderr
     assert json.loads(path.read_text("utf-8"))["values"] == table["values"]
+    former = table | {"versions": table["versions"] | {"code": "former"}}
+    path.write_text(json.dumps(former), encoding="utf-8")
+    command(own, "--check", "--stale", "small")
+    assert json.loads(path.read_text("utf-8"))["versions"] == table["versions"]
 
 
 def test_mistakes_are_one_sentence(own: Path) -> None:

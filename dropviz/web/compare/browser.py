@@ -10,6 +10,7 @@ import streamlit as st
 
 from dropviz.store import Listed, UnknownExperiment
 from dropviz.web import examples
+from dropviz.web.ages import age
 from dropviz.web.compare.search import FACETS, ORDERS, Wanted, amount, facets, found
 from dropviz.web.live import store
 from dropviz.web.plain import plain
@@ -19,7 +20,7 @@ from dropviz.web.visitor import visitor
 
 A_PAGE = 12
 WHOSE = {"all": "All", "mine": "Mine", "shared": "Shared"}
-UNDO_SECONDS = 60
+UNDO_SECONDS = MINUTE = 60
 
 
 def browser(chosen: Sequence[str], most: int) -> None:
@@ -98,7 +99,7 @@ def _row(line: Listed, chosen: Sequence[str], most: int) -> None:
 
 
 def _about(line: Listed, *, mine: bool) -> str:
-    parts = [line.state, amount(line), _age(line.created_at)]
+    parts = [line.state, amount(line), _made(line.created_at)]
     parts += [] if mine else ["shared by somebody"]
     parts += ["shared"] if mine and line.shared else []
     return " · ".join([*parts, *(f"#{tag}" for tag in line.tags)])
@@ -236,9 +237,6 @@ def _try(change: Callable[[], None]) -> bool:
     return True
 
 
-def _age(created_at: float) -> str:
+def _made(created_at: float) -> str:
     seconds = time.time() - created_at
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return "just now"
+    return f"{age(seconds)} ago" if seconds >= MINUTE else "just now"

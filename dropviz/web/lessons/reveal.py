@@ -28,6 +28,7 @@ BADGES: dict[Verdict, str] = {
     "amber": ":orange-badge[:material/question_mark: {}]",
     "red": ":red-badge[:material/close: {}]",
 }
+OPEN = ":blue-badge[:material/table: on your table]"  # where the lesson asks and claims nothing
 FILES = {"lab": "0_Lab.py", "what-if": "2_What_if.py", "curvature": "3_Curvature.py"}
 
 
@@ -50,7 +51,10 @@ def reveal_step(entry: Entry, lesson: Lesson, place: Place) -> None:
         return
     try:
         found = judgements(lesson, measured, spec)
-        _verdict(found, measured, live=experiment is not None)
+        asked = spec.data.name != lesson.recorded_spec.data.name
+        by = " by an earlier version of the program" if known is not None and known.former else ""
+        where = f"Recorded{by}" if experiment is None else "Run here"
+        _verdict(found, measured, where, asked=asked)
         if experiment is not None and known is not None and not lesson.experiment.own_data:
             _recorded_verdict(known.judgements, known.measured.seeds)
         _pictures(lesson, measured, spec, place)
@@ -73,11 +77,11 @@ def _measured(view_id: str, name: str, version: str) -> Measured:
     return Measured.of_run(store(), store().experiment(view_id), lesson)
 
 
-def _verdict(found: Sequence[Judgement], measured: Measured, *, live: bool) -> None:
-    where = "Run here" if live else "Recorded"
+def _verdict(found: Sequence[Judgement], measured: Measured, where: str, *, asked: bool) -> None:
     st.caption(f"{where}, {measured.seeds} seeds. {few(measured)}")
     for one in found:
-        st.markdown(f"{BADGES[one.verdict].format(WORDS[one.verdict])} {plain(one.sentence)}")
+        badge = OPEN if asked else BADGES[one.verdict].format(WORDS[one.verdict])
+        st.markdown(f"{badge} {plain(one.sentence)}")
 
 
 def _recorded_verdict(found: Sequence[Judgement], seeds: int) -> None:
