@@ -1,4 +1,4 @@
-"""A real PostgreSQL: a cluster of its own in a folder that goes away, on 127.0.0.1 and a free port, ended with this process."""
+"""A real PostgreSQL: a cluster of its own in a folder that goes away, on a free port, ended with this process."""
 
 from __future__ import annotations
 
@@ -38,19 +38,20 @@ class Server:
 
     Args:
         durable: Let it wait for the disk, which it need not where nobody pulls the plug.
+        address: Of this machine, where it listens; others in its /30 may come, too.
     """
 
-    def __init__(self, *, durable: bool = False) -> None:
-        self.port = free_port()
+    def __init__(self, *, durable: bool = False, address: str = "127.0.0.1") -> None:
+        self.port = free_port(address)
         self.folder = Path(tempfile.mkdtemp(prefix="dropviz-pg-"))
-        self._durable = durable
+        self._durable, self.address = durable, address
         self._made = 0
         self._initialize()
         self.start()
 
     def start(self) -> None:
         """Start it, or start it again."""
-        settings = {"listen_addresses": "127.0.0.1", "port": self.port, "max_connections": 200}
+        settings = {"listen_addresses": self.address, "port": self.port, "max_connections": 200}
         settings |= {"unix_socket_directories": self.folder, "shared_buffers": "32MB"}
         settings |= {} if self._durable else {"fsync": "off", "full_page_writes": "off"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -60,7 +61,7 @@ class Server:
                 self._as_user(*command), stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         deadline = time.monotonic() + PATIENCE_SECONDS
-        ready = self._as_user(_program("pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q")
+        ready = self._as_user(_program("pg_isready"), "-h", self.address, "-p", str(self.port), "-q")
         while subprocess.run(ready).returncode != 0:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((self.folder / "log").read_text())
@@ -75,7 +76,7 @@ class Server:
 
     def url(self, database: str = "postgres", user: str = "owner", password: str = PASSWORD) -> str:
         """The URL of a database."""
-        return f"postgresql+psycopg://{user}:{password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql+psycopg://{user}:{password}@{self.address}:{self.port}/{database}"
 
     def execute(self, statement: str, database: str = "postgres") -> None:
         """Run a statement as the one who may do everything."""
@@ -106,6 +107,8 @@ class Server:
         options = ["-D", self.folder / "data", "-U", "owner", "-A", "scram-sha-256", "--pwfile", password]
         command = self._as_user(_program("initdb"), *options, "--no-sync", "--locale=C", "-E", "UTF8")
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
+        with (self.folder / "data" / "pg_hba.conf").open("a") as file:
+            file.write(f"host all all {self.address}/30 scram-sha-256\n")
 
     @staticmethod
     def _as_user(*command: str | Path) -> list[str]:

@@ -130,6 +130,31 @@ def test_ones_list_is_not_anothers_until_it_is_shared(
     expect(theirs.get_by_role("button", name="Delete")).to_have_count(0)
 
 
+def test_a_tag_is_typed_and_the_list_is_filtered_by_it(
+    page: Page, served: Served, mine: tuple[str, str]
+) -> None:
+    page.goto(f"{served.url}/compare")
+    sidebar = page.get_by_test_id("stSidebar")
+    details(page, mine[1])
+    tags = sidebar.get_by_role("combobox", name="Tags")
+    tags.fill("week 3")
+    tags.press("Enter")
+    expect(sidebar.get_by_text("#week 3")).to_be_visible()
+    assert served.store.runs.lines(mine)[mine[1]].tags == ("week 3",)
+    page.locator(f".st-key-row-{mine[0]}").get_by_role("button", name="Pin").click()
+    for option, left in (("Tag", mine[1]), ("Pinned only", mine[0])):
+        page.reload()
+        expect(page.locator(f".st-key-row-{mine[0]}")).to_be_visible()
+        sidebar.get_by_role("button", name="Filter and order").click()
+        if option == "Tag":
+            page.get_by_role("combobox", name="Tag").fill("week 3")
+            page.get_by_role("option", name="week 3").click()
+        else:
+            page.get_by_text(option, exact=True).click()
+        for view_id in mine:
+            expect(page.locator(f".st-key-row-{view_id}")).to_have_count(int(view_id == left))
+
+
 def test_delete_is_undone(page: Page, served: Served, mine: tuple[str, str]) -> None:
     page.goto(f"{served.url}/compare?runs={mine[0]}")
     sidebar = page.get_by_test_id("stSidebar")

@@ -11,7 +11,7 @@ import streamlit as st
 from dropviz.store import Listed, UnknownExperiment
 from dropviz.web import examples
 from dropviz.web.ages import age
-from dropviz.web.compare.search import FACETS, ORDERS, Wanted, amount, facets, found
+from dropviz.web.compare.search import FACETS, ORDERS, Wanted, amount, facets, found, separates
 from dropviz.web.live import store
 from dropviz.web.plain import plain
 from dropviz.web.presses import pressed
@@ -69,7 +69,8 @@ def _filters(lines: Sequence[Listed], words: str) -> tuple[Wanted, str, bool]:
         values = {
             facet: st.multiselect(label, options, key=f"facet/{facet}")
             for facet, (label, _) in FACETS.items()
-            if len(options := facets(lines, facet)) > 1 or st.session_state.get(f"facet/{facet}")
+            if (options := facets(lines, facet))
+            and (separates(lines, facet) or st.session_state.get(f"facet/{facet}"))
         }
         pinned = st.toggle("Pinned only", key="pinned-only")
         order = st.selectbox("Order", list(ORDERS), key="order")

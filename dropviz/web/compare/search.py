@@ -27,6 +27,12 @@ FACETS: dict[str, tuple[str, Callable[[Listed], Collection[str]]]] = {
 }
 
 
+def separates(lines: Sequence[Listed], facet: str) -> bool:
+    """Whether a choice of this kind would leave some lines out: not where all have the same."""
+    of = FACETS[facet][1]
+    return len({frozenset(of(line)) for line in lines}) > 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     """What somebody looks for.

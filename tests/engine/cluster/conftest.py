@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,22 +55,31 @@ class Site:
         self.house.store.close()
 
 
-def open_site(folder: Path) -> Site:
-    house = open_house(folder / "data")
-    return Site(house, Cluster(folder / "cluster", cluster_environment(house.environment)))
+@contextmanager
+def open_site(folder: Path, url: str = "") -> Iterator[Site]:
+    """A site where nothing runs yet, on a SQLite file of its own, or on a store elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DROPVIZ_DATA", str(folder / "data"))
+        house = open_house(folder / "data", url)
+        with closing(
+            Site(house, Cluster(folder / "cluster", cluster_environment(house.environment)))
+        ) as opened:
+            yield opened
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """A site where nothing runs yet."""
-    with closing(open_site(tmp_path)) as opened:
+    with open_site(tmp_path) as opened:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def busy_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A site with a scheduler, two workers and an engine, which all tests of a module share."""
-    with closing(open_site(tmp_path_factory.mktemp("site"))) as opened:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def busy_site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site with a scheduler, two workers and an engine, on a store of each kind, which all tests of a module share."""
+    elsewhere = request.param == "postgresql"
+    url = request.getfixturevalue("postgres_server").create() if elsewhere else ""
+    with open_site(tmp_path_factory.mktemp("site"), url) as opened:
         opened.cluster.start()
         opened.start_engine()
         for name in ("one", "two"):

@@ -6,7 +6,6 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -85,7 +84,7 @@ def test_a_key_behind_a_passphrase_is_refused(
 @pytest.fixture(scope="module")
 def guarded(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A scheduler that asks for certificates, and no workers."""
-    with closing(open_site(tmp_path_factory.mktemp("guarded"))) as opened:
+    with open_site(tmp_path_factory.mktemp("guarded")) as opened:
         opened.cluster.tls = tls_options(files)
         opened.cluster.start()
         yield opened

@@ -1,4 +1,4 @@
-"""Jobs on a cluster: the same numbers as on one machine, whatever dies or freezes in between."""
+"""Jobs on a cluster, its store a file or PostgreSQL: the same numbers as on one machine, whatever dies or freezes in between."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dropviz.experiment import ExperimentSpec
 from tests.engine.cluster.conftest import Site
 from tests.houses import House
+from tests.postgres import PASSWORD
 
 
 def test_a_job_has_the_same_points_as_on_one_machine(
@@ -149,6 +150,12 @@ def test_a_killed_dispatcher_loses_nothing(
     assert house.finish(there) == served.finish(here) == "done"
     assert house.job(there).attempt == 2
     assert house.series(there) == served.series(here)
+
+
+def test_no_password_of_the_store_is_logged(busy_site: Site) -> None:
+    logs = [busy_site.log, *busy_site.cluster.folder.glob("*.log")]
+    assert len(logs) > 3
+    assert not any(PASSWORD in log.read_text(errors="replace") for log in logs)
 
 
 def test_a_lost_scheduler_ends_the_engine_and_nothing_else(
