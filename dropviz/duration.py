@@ -18,6 +18,7 @@ from dropviz.experiment import (
     live_steps,
     picture_steps,
     refresh_steps,
+    step_rows,
     surrogate_choices,
 )
 from dropviz.strategies import strategy
@@ -26,6 +27,10 @@ HANDOVER_SECONDS = (
     0.25  # of a job beside its own work: claimed, forked, begun, its end written; see docs/decisions/0014
 )
 REFRESH_IN_LIVE = 12  # a refresh takes at most so many moments of live statistics; see docs/decisions/0014
+OPERATIONS_A_MULTIPLICATION = 6  # two forward, and twice as many back
+SECOND_ORDER = 3  # plain steps; see Strategy.second_order
+OVERHEAD_SECONDS, OPERATIONS_A_SECOND = 0.0003, 30e9  # of a step on one thread
+ONCE_SECONDS, EVALUATION_IN_STEPS, LIVE_IN_STEPS = 0.15, 8, 50
 WITHOUT_COST = (
     "steps",
     "learning_rate",
@@ -63,6 +68,24 @@ class Costs:
         """The inverse of ``to_values``."""
         return cls(**dict(zip(cls.__dataclass_fields__, map(float, values), strict=True)))
 
+    @classmethod
+    def rough(cls, spec: ExperimentSpec, arm: str) -> Self:
+        """By arithmetic alone, before anything is measured: of whole experiments within a factor of three; see docs/decisions/0014.
+
+        A step has an overhead and its operations; an evaluation is as much as a few steps without dropout, a moment of statistics as many.
+        """
+        plain = OPERATIONS_A_MULTIPLICATION * spec.model.multiplications(spec.data.task) * step_rows(spec)
+        alone = OVERHEAD_SECONDS + stacked_seeds(spec, arm) * plain / OPERATIONS_A_SECOND
+        step = OVERHEAD_SECONDS + stacked_seeds(spec, arm) * plain * passes(spec, arm) / OPERATIONS_A_SECOND
+        return cls(
+            once=ONCE_SECONDS,
+            step=step,
+            evaluation=EVALUATION_IN_STEPS * alone,
+            picture=EVALUATION_IN_STEPS * alone,
+            live=LIVE_IN_STEPS * alone,
+            refresh=REFRESH_IN_LIVE * LIVE_IN_STEPS * alone,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Duration:
@@ -89,6 +112,14 @@ def duration(spec: ExperimentSpec, costs: Mapping[str, Costs], slots: int) -> Du
         watching += _observed(spec, costs[arm]) * blocks
     seconds = place_jobs(taken, slots)
     return Duration(seconds=seconds, arms=arms, statistics=watching / sum(arms.values()))
+
+
+def passes(spec: ExperimentSpec, arm: str) -> int:
+    """Passes with their gradients that a step of an arm is about as much as."""
+    chosen = strategy(arm)
+    exact = surrogate_choices(spec).estimator == "exact"  # which takes a pass an output
+    order = max(SECOND_ORDER, spec.data.task.outputs) if exact else SECOND_ORDER
+    return max(1, chosen.replicas) + (order - 1) * chosen.second_order
 
 
 def job_seconds(spec: ExperimentSpec, cost: Costs) -> float:
@@ -152,6 +183,12 @@ def shown_seconds(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def guessed(spec: ExperimentSpec, slots: int) -> str:
+    """One line where nothing was measured: ``roughly 25 s``."""
+    costs = {arm: Costs.rough(spec, arm) for arm in spec.arms}
+    return f"roughly {shown_seconds(duration(spec, costs, slots).seconds)}"
 
 
 def told(found: Duration) -> str:

@@ -10,6 +10,8 @@ from dropviz.duration import (
     Duration,
     cost_key,
     duration,
+    guessed,
+    passes,
     refresh_seconds,
     shown_seconds,
     stacked_seeds,
@@ -137,6 +139,30 @@ def test_the_line_names_the_share_of_statistics_where_there_are_any() -> None:
         told(Duration(seconds=25, arms={}, statistics=0.001)) == "about 25 s here; statistics under 1 % of it"
     )
     assert told(Duration(seconds=25, arms={}, statistics=0.0)) == "about 25 s here"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "train.steps=400",
+        "seeds=64",
+        "model.widths=[1024, 1024]",
+        'arms=["none", "dropout-8"]',
+        "train.batch_size=512",
+    ],
+)
+def test_a_rough_time_grows_with_what_there_is_to_do(spec: ExperimentSpec, more: str) -> None:
+    def seconds(one: ExperimentSpec) -> float:
+        return duration(one, {arm: Costs.rough(one, arm) for arm in one.arms}, 1).seconds
+
+    assert seconds(spec.with_settings([more])) > 1.02 * seconds(spec)
+    assert guessed(spec, 1) == f"roughly {shown_seconds(seconds(spec))}"
+
+
+def test_a_step_is_so_many_passes(spec: ExperimentSpec) -> None:
+    assert [passes(spec, arm) for arm in ("none", "dropout", "dropout-8")] == [1, 1, 8]
+    assert passes(spec, "explicit") == 10  # the exact estimator takes one an output
+    assert passes(spec.with_settings(["surrogate.estimator=root-hessian"]), "explicit") == 3
 
 
 def test_costs_come_back_from_their_values() -> None:

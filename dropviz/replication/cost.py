@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dropviz.duration import shown_seconds
+from dropviz.duration import OPERATIONS_A_MULTIPLICATION, passes, shown_seconds
 from dropviz.experiment import ExperimentSpec, step_rows
 from dropviz.replication.paper import Row
 from dropviz.replication.settings import Scale
-from dropviz.strategies import strategy
 
-A_MULTIPLICATION = 6  # operations: two forward, and twice as many back
-SECOND_ORDER = 3  # plain steps; see Strategy.second_order
 CORE = 47e9  # operations a second of one thread: `none` of the preset reference-lstm, benchmarks/RESULTS.md
 GPU = 10e12  # a second, sustained: an assumption, not measured
 
@@ -30,7 +27,7 @@ class Work:
 
 
 HOW = (
-    "Estimated, not measured: 6 × multiplications × rows × steps × passes, a step of second order counted as three. A core does 47"
+    "Estimated, not measured: 6 × multiplications × rows × steps × passes, a step of second order counted as three, or by the exact estimator as one an output. A core does 47"
     " GFLOP/s, as one thread does on the preset reference-lstm (benchmarks/RESULTS.md); of a GPU 10 TFLOP/s are assumed."
 )
 
@@ -46,11 +43,9 @@ def work(row: Row, scale: Scale) -> Work:
 
 def operations(spec: ExperimentSpec) -> float:
     """Of a spec's training, over all arms and seeds."""
-    passes = sum(
-        max(1, arm.replicas) + (SECOND_ORDER - 1) * arm.second_order for arm in map(strategy, spec.arms)
-    )
-    plain = A_MULTIPLICATION * spec.model.multiplications(spec.data.task) * step_rows(spec)
-    return float(plain * spec.train.steps * spec.seeds * passes)
+    steps = sum(passes(spec, arm) for arm in spec.arms)
+    plain = OPERATIONS_A_MULTIPLICATION * spec.model.multiplications(spec.data.task) * step_rows(spec)
+    return float(plain * spec.train.steps * spec.seeds * steps)
 
 
 def _shown(seconds: float) -> str:

@@ -84,26 +84,41 @@ def sweep_duration(sweep: Sweep, measured: Measured, missing: Missing, slots: in
     """
     taken: list[float] = []
     asked = computed = 0
+    known = _Known(sweep, measured)
     for position, (cell, left) in enumerate(zip(sweep.cells(), missing, strict=True)):
         for number, arm in enumerate(cell.arms):
             seeds = left[arm]
             asked, computed = asked + cell.seeds, computed + cell.seeds - len(seeds)
             if seeds:
                 blocks = seed_blocks(seeds, seeds_together(cell, arm))
-                taken += [job_seconds(cell, _between(sweep, position, number, measured))] * len(blocks)
+                taken += [job_seconds(cell, known.between(position, number))] * len(blocks)
     return SweepDuration(seconds=place_jobs(taken, slots), jobs=len(taken), computed=computed, asked=asked)
 
 
-def _between(sweep: Sweep, position: int, number: int, measured: Measured) -> Costs:
-    """Costs of an arm of a cell: linear in its work between those that are measured, and beyond them as the nearest."""
-    cells, kinds = sweep.cells(), [_words(place) for place in sweep.places()]
-    near = [other for other in measured if kinds[other] == kinds[position]] or list(measured)
-    points = []
-    for other in near:
-        arms = cells[other].arms
-        arm = arms[min(number, len(arms) - 1)]
-        points.append((_work(cells[other], arm), measured[other][arm].to_values()))
-    points.sort()
-    at = _work(cells[position], cells[position].arms[number])
-    x, values = [size for size, _ in points], np.array([found for _, found in points])
-    return Costs.of_values(np.interp(at, x, column) for column in values.T)
+class _Known:
+    """The costs of a few cells, and by them those of the others."""
+
+    def __init__(self, sweep: Sweep, measured: Measured) -> None:
+        self._cells, self._measured = sweep.cells(), measured
+        self._kinds = [_words(place) for place in sweep.places()]
+        self._points: dict[tuple[tuple[Value, ...], int], tuple[list[float], np.ndarray]] = {}
+
+    def between(self, position: int, number: int) -> Costs:
+        """Costs of an arm of a cell: linear in its work between those that are measured, and beyond them as the nearest."""
+        of = self._kinds[position], number
+        if of not in self._points:
+            self._points[of] = self._near(*of)
+        x, values = self._points[of]
+        cell = self._cells[position]
+        at = _work(cell, cell.arms[number])
+        return Costs.of_values(np.interp(at, x, column) for column in values.T)
+
+    def _near(self, kind: tuple[Value, ...], number: int) -> tuple[list[float], np.ndarray]:
+        """Work and costs of an arm where it was measured, by its work: in cells of this kind, or in all where none is."""
+        points = []
+        for other in [one for one in self._measured if self._kinds[one] == kind] or list(self._measured):
+            arms = self._cells[other].arms
+            arm = arms[min(number, len(arms) - 1)]
+            points.append((_work(self._cells[other], arm), self._measured[other][arm].to_values()))
+        points.sort()
+        return [size for size, _ in points], np.array([found for _, found in points])

@@ -1,4 +1,4 @@
-"""How long the experiment in the form takes on this server: what is known of it, or a button that has it measured."""
+"""How long the experiment in the form takes on this server: roughly by arithmetic, or as it was measured; a button has it measured."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import streamlit as st
 
 from dropviz import settings
 from dropviz.budget import check_budget, check_data
-from dropviz.duration import duration, told
+from dropviz.duration import duration, guessed, told
 from dropviz.experiment import ExperimentSpec, SpecError
 from dropviz.store import Estimate
 from dropviz.store.records import LIVE
@@ -36,12 +36,12 @@ def amount_and_time(amount: str, spec: ExperimentSpec | None, *, key: str = "est
     if spec and found and found.state in LIVE:
         _follow(amount, spec)
         return
-    st.caption(f"{amount} · {_time(spec, found)}" if spec and found and found.state == "done" else amount)
+    st.caption(f"{amount} · {_time(spec, found)}" if spec else amount)
     if found and found.state == "failed":
         st.caption(f"The time could not be measured: {plain(found.error or 'no reason was recorded.')}")
     if spec and (found is None or found.state != "done"):
         st.button(
-            "Estimate the time",
+            "Measure the time",
             key=key,
             type="tertiary",
             icon=":material/timer:",
@@ -51,7 +51,9 @@ def amount_and_time(amount: str, spec: ExperimentSpec | None, *, key: str = "est
         )
 
 
-def _time(spec: ExperimentSpec, found: Estimate) -> str:
+def _time(spec: ExperimentSpec, found: Estimate | None) -> str:
+    if found is None or found.state != "done":
+        return guessed(spec, settings.slots())
     return told(duration(spec, found.costs, settings.slots()))
 
 

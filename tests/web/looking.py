@@ -18,7 +18,7 @@ def texts(app: AppTest) -> str:
     return "\n".join(element.value for kind in kinds for element in app.get(kind))
 
 
-ALWAYS_THERE = {"Estimate the time", "Show me around", "Teach this"}
+ALWAYS_THERE = {"Measure the time", "Show me around", "Teach this"}
 
 
 def figures(app: AppTest) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dropviz import settings
-from dropviz.duration import Costs, duration, told
+from dropviz.duration import Costs, duration, guessed, told
 from dropviz.experiment import ExperimentSpec, preset
 from dropviz.store import Point, Store
 
@@ -36,7 +36,9 @@ def test_the_time_is_asked_for_followed_and_told(visit, store: Store, engine) ->
     spec = preset("noisy-digits")
     takes = told(duration(spec, dict.fromkeys(spec.arms, COSTS), settings.slots()))
     app = visit("0_Lab")
-    assert "72,000 updates: 6 arms × 8 seeds × 1,500 steps" in captions(app)
+    assert f"72,000 updates: 6 arms × 8 seeds × 1,500 steps · {guessed(spec, settings.slots())}" in captions(
+        app
+    )
     assert "about" not in captions(app)
     app.button(key="estimate").click().run()
     assert "waiting to be measured" in captions(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -299,7 +300,8 @@ def test_the_time_is_measured_on_request_and_less_what_is_there(
     engine.run_all()
     app = visit(PAGE, sweep=sweep_id)
     app.text_input(key=f"whatif/sweep:{sweep_id}/0/p/list").input("0.1, 0.3, 0.5").run()
-    button(app, "Estimate the time").click().run()
+    assert re.search(r"3 cells × 3 arms × 3 seeds × 40 steps · roughly \d+ s", texts(app))
+    button(app, "Measure the time").click().run()
     assert "waiting to be measured" in texts(app)
     measure(store)
     app = app.run()

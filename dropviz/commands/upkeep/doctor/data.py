@@ -138,14 +138,10 @@ def network(_: Context) -> Iterator[Answer]:
     if silent:
         todo = "Nothing, if you need no other data sets; else connect this machine, or set HTTPS_PROXY."
         yield "warning", f"{', '.join(silent)} cannot be reached within {PATIENCE_SECONDS:.0f} s", todo
+    elif doors:
+        yield "ok", f"servers of data sets that can be reached: {len(doors)}", ""
     else:
-        yield (
-            "ok",
-            f"servers of data sets that can be reached: {len(doors)}"
-            if doors
-            else "nothing is to be fetched",
-            "",
-        )
+        yield "ok", "nothing is to be fetched", ""
 
 
 def _doors() -> set[tuple[str, int]]:
@@ -155,12 +151,9 @@ def _doors() -> set[tuple[str, int]]:
     proxies = {scheme: proxy for scheme, proxy in request.getproxies().items() if "://" in proxy}
     found = set()
     for parts in map(urlsplit, urls):
-        past = (
-            urlsplit(proxies.get(parts.scheme, ""))
-            if not request.proxy_bypass(parts.hostname or "")
-            else None
-        )
-        door = past if past is not None and past.hostname else parts
+        direct = request.proxy_bypass(parts.hostname or "")
+        proxy = urlsplit("" if direct else proxies.get(parts.scheme, ""))
+        door = proxy if proxy.hostname else parts
         found.add((str(door.hostname), door.port or {"http": 80}.get(door.scheme, 443)))
     return found
 
