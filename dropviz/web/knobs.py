@@ -38,7 +38,7 @@ class Keys:
         if not self.locked(".".join(dict.fromkeys((parts[0], parts[-1])))):
             return {"label": label, "help": help_, "key": self(path), "disabled": False}
         explained = f"{help_ or ''} {LOCKED}".strip()
-        return {"label": f":material/lock: {label}", "help": explained, "key": self(path), "disabled": True}
+        return {"label": label, "help": explained, "key": self(path), "disabled": True}
 
 
 def summary(

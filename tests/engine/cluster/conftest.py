@@ -27,6 +27,7 @@ class Site:
 
     def start_engine(self, **environment: str) -> subprocess.Popen[bytes]:
         """Start an engine of the cluster; what it says is in ``said``."""
+        self.house.folder.mkdir(parents=True, exist_ok=True)  # where the store is elsewhere
         self.log = self.house.folder / "engine.log"
         with self.log.open("ab") as log:
             self.engine = subprocess.Popen(
