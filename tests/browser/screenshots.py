@@ -27,6 +27,7 @@ TALL = {"width": 1440, "height": 2150}
 PHONE = {"width": 390, "height": 2600}
 LONGER = {"width": 1440, "height": 2900}
 LONG_PHONE = {"width": 390, "height": 5200}
+DONE = ".dropviz[data-state=done]"
 SETTLE = 1500  # milliseconds for fonts and transitions
 
 
@@ -51,7 +52,14 @@ def main() -> None:
         take(browser, served, f"/lab?run={running}", folder / "stopped.png", DESK, until="Stopped")
         for name, settings in EXPERIMENTS.items():
             view_id = served.store.submit(preset("classroom").with_settings(settings))
-            take(browser, served, f"/lab?run={view_id}", folder / f"{name}.png", TALL, until=ENDS[name])
+            take(
+                browser,
+                served,
+                f"/lab?run={view_id}",
+                folder / f"{name}.png",
+                TALL,
+                until=ENDS.get(name, DONE),
+            )
         text = served.store.submit(preset("markov-lstm").with_settings(TEXT))
         looks: dict[str, dict[str, Any]] = {
             "text": {},
@@ -60,7 +68,7 @@ def main() -> None:
         }
         for name, look in looks.items():
             size = LONG_PHONE if name.endswith("narrow") else LONGER
-            take(browser, served, f"/lab?run={text}", folder / f"{name}.png", size, until="Done.", **look)
+            take(browser, served, f"/lab?run={text}", folder / f"{name}.png", size, until=DONE, **look)
         take_curvature(browser, served, folder)
         take_compare(browser, served, folder)
         take_what_if(browser, served, folder)
@@ -86,7 +94,7 @@ def take_curvature(browser: Browser, served: Served, folder: Path) -> None:
     """The Curvature page at an early step: in light, in dark, on a phone; without refreshes; and of the example."""
     take(browser, served, "/curvature", folder / "curvature-example.png", TALL, until="of 1,500")
     view_id = served.store.submit(preset("classroom").with_settings(REFRESHED))
-    take_looks(browser, served, folder, "curvature", f"/curvature?run={view_id}&step=60", until="Done.")
+    take_looks(browser, served, folder, "curvature", f"/curvature?run={view_id}&step=60", until=DONE)
     bare = served.store.submit(preset("classroom").with_settings(["seeds=1", "observe.refreshes=0"]))
     path = f"/curvature?run={bare}"
     take(browser, served, path, folder / "curvature-unmeasured.png", TALL, until="no curvature refreshes")
@@ -153,7 +161,7 @@ TEXT = [
     "model.embedding=32",
     "arms=['none','dropout','dropout-8','explicit','explicit+implicit']",
 ]
-ENDS = {"done": "Done.", "moons": "Done.", "one-seed": "Done.", "every-arm": "Done.", "failed": "not finite"}
+ENDS = {"failed": "not finite"}
 
 
 def take(
@@ -166,12 +174,12 @@ def take(
     until: str = "Here dropout",
     **look: Any,
 ) -> None:
-    """Open a page as a new visitor, wait for a text, and take its picture."""
+    """Open a page as a new visitor, wait for a text or for what a selector finds, and take its picture."""
     context = browser.new_context(viewport=size, **look)
     page = context.new_page()
     page.goto(served.url + path)
-    text = page.get_by_text(until, exact=until == "Done.")  # and not "9 of 14 arms done."
-    expect(text.first).to_be_visible(timeout=120_000)
+    found = page.locator(until) if until == DONE else page.get_by_text(until)
+    expect(found.first).to_be_visible(timeout=120_000)
     page.wait_for_timeout(SETTLE)
     page.screenshot(path=to)
     context.close()
