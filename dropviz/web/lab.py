@@ -98,7 +98,11 @@ def _class_form(experiment: Experiment | None, room: Attended) -> None:
 
 def _left_in_class(experiment: Experiment | None, room: Attended) -> tuple[dict[str, Any], bool]:
     """Of the same form what the class leaves open; the URL is about the class, not about settings."""
-    source = "class" if experiment is None else f"run:{experiment.id}"
+    # What Streamlit knows of a widget it keeps until the session ends, so the form stays the same one from run to run.
+    if experiment is None or st.session_state.get("form_run") == experiment.id:
+        source = "class"
+    else:
+        source = f"run:{experiment.id}"
     classroom.banner(room)
     run = buttons(experiment, can_run=not room.over)
     messages = st.container()

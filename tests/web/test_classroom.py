@@ -83,8 +83,11 @@ def test_run_in_a_class_takes_the_seeds_of_the_seat_and_shows_the_own_run(
     store.classes.join(room.id, "somebody who came first")
     app = in_class(visit, code)
     app.slider(key=f"class:{code}:class/p").set_value(0.2)
+    before = {field.key for field in (*app.slider, *app.number_input, *app.selectbox)}
     app.button(key="run").click().run()
     assert not app.exception
+    assert {field.key for field in (*app.slider, *app.number_input, *app.selectbox)} == before
+    assert app.slider(key=f"class:{code}:class/p").value == 0.2
     found = store.experiment(run_in_url(app))
     assert (found.owner, found.origin) == (me, "class")
     assert (found.spec.p, list(found.spec.seed_list())) == (0.2, [2, 3])
