@@ -141,6 +141,7 @@ def test_a_tag_is_typed_and_the_list_is_filtered_by_it(
     tags.press("Enter")
     expect(sidebar.get_by_text("#week 3")).to_be_visible()
     assert served.store.runs.lines(mine)[mine[1]].tags == ("week 3",)
+    page.keyboard.press("Escape")  # closes the menu, behind which nothing else can be reached
     page.locator(f".st-key-row-{mine[0]}").get_by_role("button", name="Pin").click()
     for option, left in (("Tag", mine[1]), ("Pinned only", mine[0])):
         page.reload()

@@ -71,6 +71,22 @@ def _change(draw: Callable[[Any], Any], node: Any) -> None:
 
 
 @st.composite
+def alike(draw: Callable[[Any], Any], table: dict[str, Any], *parts: str) -> dict[str, Any]:
+    """A table in which one to three texts, numbers or switches of these parts are others: of its form, so that more of it is read."""
+    found = json.loads(json.dumps(table))
+    for _ in range(draw(st.integers(1, 3))):
+        node: Any = {part: found[part] for part in parts}
+        while True:
+            key = draw(st.sampled_from(list(node) if isinstance(node, dict) else list(range(len(node)))))
+            if not isinstance(node[key], dict | list) or not node[key]:
+                break
+            node = node[key]
+        kinds = {bool: st.booleans(), int: st.integers(-5, 2**70), float: st.floats(), str: short}
+        node[key] = draw(kinds.get(type(node[key]), values))
+    return found
+
+
+@st.composite
 def damaged(draw: Callable[[Any], Any], content: bytes) -> bytes:
     """Bytes of which some are others, gone, double or new."""
     found = bytearray(content)
