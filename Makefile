@@ -58,7 +58,7 @@ bench: setup-dev ## Measure speed against the bare PyTorch loop, and the server'
 audit: ## Look up the pinned versions among known vulnerabilities.
 	@bash setup/audit
 
-fuzz: setup-dev ## Feed every reader with 12,000 inputs, real ones damaged among them (some 15 minutes).
+fuzz: setup-dev ## Feed every reader with 12,000 inputs, real ones damaged among them (a few minutes).
 	$(bin)/python -W ignore -m tests.fuzz $(ARGS)
 
 soak: setup-dev ## Half an hour of a class's load on a real server: whether anything grows. ARGS="--soak 5" is shorter.
