@@ -112,6 +112,7 @@ def test_a_worker_that_is_cut_off_loses_its_job_and_is_fenced_when_it_returns(
     assert cluster.worker_of(house.running_pid(there)) == "near"
     if house.store.database.one_engine:  # it still reaches the store, which refuses it
         wait_for(lambda: not alive(child), "its child does not go on")
+    site.wait_for_slots(1)  # its worker has been given up as well
     island.link("up")
     wait_for(lambda: not alive(child), "its child ends", 120)
     wait_for(lambda: not any(alive(pid) for pid in processes), "the worker that was given up ends", 120)
