@@ -1,6 +1,6 @@
 """How every process logs: one line an event, on stderr, as text or JSON, with the ids of what it is about and no secrets.
 
-A line has the time (UTC), the level, the process's role (serve, page, engine, child), the event, and what ``of`` was given. Links of
+A line has the time (UTC), the level, the process's role (serve, page, keeper, engine, child), the event, and what ``of`` was given. Links of
 experiments and of classes, which are all that protects these, and the ids of visitors are cut to a short hash in every line.
 """
 

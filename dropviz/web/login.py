@@ -27,12 +27,8 @@ from streamlit.web.server.starlette.starlette_app_utils import decode_signed_val
 
 from dropviz.web.plain import plain
 
-CLOSED = (
-    "/live/",
-    "/arrays/",
-    "/export/",
-    "/_stcore/upload_file/",
-)  # what answers with somebody's numbers, or takes files
+# What answers with somebody's numbers, or takes files; a server that is below a path has that before it.
+CLOSED = ("/live/", "/arrays/", "/export/", "/_stcore/upload_file/")
 WANTED = "dropviz_wanted"  # the cookie that keeps where a link led, while its reader logs in
 WANTED_SECONDS, WANTED_CHARACTERS = 3600, 3800
 QUERY = "%&=+/:@!$'()*~?[]"  # what stays as it is in a query, of what may stand in a cookie
@@ -51,7 +47,7 @@ class AccountsOnly:
             return await self.app(scope, receive, send)
         cookies = cookie_parser(Headers(scope=scope).get("cookie", ""))
         known = account(cookies) is not None
-        if scope["path"].startswith(CLOSED) and not known:
+        if not known and any(part in scope["path"] for part in CLOSED):
             text = "Log in first: this server shows its runs to accounts alone."
             return await JSONResponse({"error": text}, 401, NO_STORE)(scope, receive, send)
         # Where a login leads back to. An address with a query comes from a link.

@@ -19,7 +19,7 @@ from dropviz.web import login
 from dropviz.web.allowance import Allowance
 from dropviz.web.visitor import known_visitor
 
-ROUTE = "/_stcore/upload_file/"
+ROUTE = "/_stcore/upload_file/"  # a server that is below a path has that before it
 MOST_BYTES = 100_000_000  # of one person within an hour: twice what is kept, since not all of it is
 MOST_HELD = 300_000_000  # of all people at once
 
@@ -34,7 +34,7 @@ class UploadLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is no upload, or not too much."""
-        if scope["type"] != "http" or scope["method"] != "PUT" or not scope["path"].startswith(ROUTE):
+        if scope["type"] != "http" or scope["method"] != "PUT" or ROUTE not in scope["path"]:
             return await self.app(scope, receive, send)
         headers = Headers(scope=scope)
         length = headers.get("content-length", "")

@@ -52,7 +52,14 @@ def client() -> TestClient:
 
 @pytest.mark.usefixtures("accounts")
 @pytest.mark.parametrize(
-    "path", ["/live/x", "/arrays/x/slice/1", "/export/x/csv", "/_stcore/upload_file/session/file"]
+    "path",
+    [
+        "/live/x",
+        "/arrays/x/slice/1",
+        "/export/x/csv",
+        "/below/_stcore/upload_file/s/f",
+        "/_stcore/upload_file/session/file",
+    ],
 )
 def test_the_data_routes_want_the_account_that_the_page_wants(path: str) -> None:
     refused = client().get(path)

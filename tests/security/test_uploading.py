@@ -69,10 +69,10 @@ def test_what_is_held_counts_for_everybody(
 ) -> None:
     there = [uploading.MOST_HELD - 10]
     monkeypatch.setattr(uploading, "held", lambda: there[0])
-    for visitor in (SOMEBODY, ANOTHER):
+    for visitor, below in ((SOMEBODY, ""), (ANOTHER, "/below")):
         client.cookies.set("dropviz_visitor", visitor)
-        assert client.put(f"{ROUTE}s/f", content=b"x" * 10).status_code == 204
-        assert client.put(f"{ROUTE}s/f", content=b"x" * 11).status_code == 503
+        assert client.put(f"{below}{ROUTE}s/f", content=b"x" * 10).status_code == 204
+        assert client.put(f"{below}{ROUTE}s/f", content=b"x" * 11).status_code == 503
     there[0] = 0
     assert client.put(f"{ROUTE}s/f", content=b"x" * 11).status_code == 204
     assert [len(body) for body in passed] == [10, 10, 11]

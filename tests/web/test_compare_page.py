@@ -81,12 +81,18 @@ def test_runs_of_several_versions_of_the_program_are_told_apart(
     visit, store: Store, engine, spec, me: str
 ) -> None:
     views = [trained(store, engine, spec, me, f"first_seed={seed}") for seed in (0, 10, 20)]
-    former = schema.results.c.job_id.in_([job.id for job in store.experiment(views[1]).jobs])
+    views.append(trained(store, engine, spec, me, "first_seed=30"))
+    jobs = [job.id for view_id in (views[1], views[3]) for job in store.experiment(view_id).jobs]
+    former = schema.results.c.job_id.in_(jobs)
     with store.database.write() as connection:
         connection.execute(update(schema.results).where(former).values(key="former " + schema.results.c.key))
-    said = warned(visit("1_Compare", runs=",".join(views)))
+    said = warned(visit("1_Compare", runs=",".join(views[:3])))
     assert (
         "runs 1, 3; run 2 by an earlier one that is not known. Equal seeds may have drawn otherwise" in said
+    )
+    said = warned(visit("1_Compare", runs=f"{views[1]},{views[3]}"))
+    assert (
+        "An earlier version of the program or its packages computed runs 1, 2, and whether the same" in said
     )
     for alone in (views[1], f"{views[0]},{views[2]}"):
         assert "versions of the program" not in warned(visit("1_Compare", runs=alone))

@@ -103,6 +103,11 @@ def versions(runs: Sequence[Run]) -> str:
         _runs(found) + (" by an earlier one that is not known" if program is None else "")
         for program, found in numbers.items()
     ]
+    if len(groups) == 1:
+        return (
+            f"An earlier version of the program or its packages computed {_runs(numbers[None])}, and whether the same one did is not"
+            " known. If not, equal seeds may have drawn otherwise: compute them anew to be sure."
+        )
     return (
         f"Different versions of the program or its packages computed these runs: {'; '.join(groups)}. Equal seeds may have drawn"
         " otherwise, and a difference may be that of the versions: compute them anew to be sure."
