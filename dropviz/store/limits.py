@@ -31,7 +31,7 @@ def check_queue(connection: Connection, owner: str, more: int) -> None:
     Args:
         connection: Of the transaction that would queue them.
         owner: Who asks.
-        more: How many; nothing is refused to somebody who adds none.
+        more: How many, or at least so many; nothing is refused to somebody who adds none.
 
     Raises:
         QueueFull: Names the amount, the limit and what to do.
@@ -39,6 +39,11 @@ def check_queue(connection: Connection, owner: str, more: int) -> None:
     if owner in UNLIMITED or not more:
         return
     budget = Budget.from_environment()
+    if more > budget.queued:
+        raise QueueFull(
+            f"This would queue at least {more:,} jobs, and one person may have {budget.queued:,} waiting on this server:"
+            " ask for fewer seeds, arms or values."
+        )
     waiting = jobs.c.state.in_(("queued", "paused"))
     mine = _count(connection, waiting & (jobs.c.owner == owner))
     if mine + more > budget.queued:
@@ -55,7 +60,7 @@ def check_queue(connection: Connection, owner: str, more: int) -> None:
 
 
 def check_pace(connection: Connection, owner: str, now: float) -> None:
-    """Refuse somebody who starts more in a minute than a person can: experiments, sweeps, imports and classes.
+    """Refuse somebody who starts more in a minute than a person can: experiments, sweeps (also anew), imports and classes.
 
     Raises:
         QueueFull: Names the limit.
@@ -64,6 +69,7 @@ def check_pace(connection: Connection, owner: str, now: float) -> None:
         return
     most = Budget.from_environment().starts
     lately = sum(_started(connection, table, owner, now - MINUTE) for table in (experiments, sweeps, classes))
+    lately += _resumed(connection, owner, now - MINUTE)
     if lately >= most:
         raise QueueFull(
             f"{lately:,} things were started from this browser within a minute, and this server takes {most:,}:"
@@ -124,6 +130,19 @@ def _started(connection: Connection, table: Table, owner: str, since: float) -> 
     query = select(func.count()).where(columns.owner == owner, columns.created_at > since)
     if table is experiments:
         query = query.where(columns.origin != "sweep")
+    return int(connection.execute(query).scalar_one())
+
+
+def _resumed(connection: Connection, owner: str, since: float) -> int:
+    """How often somebody resumed a sweep since a moment: all cells that are queued together have one moment."""
+    columns = experiments.c
+    begun = select(sweeps.c.created_at).where(sweeps.c.owner == owner, sweeps.c.created_at > since)
+    query = select(func.count(columns.created_at.distinct())).where(
+        columns.owner == owner,
+        columns.created_at > since,
+        columns.origin == "sweep",
+        columns.created_at.not_in(begun),
+    )
     return int(connection.execute(query).scalar_one())
 
 

@@ -17,7 +17,8 @@ from dropviz.store.reading import Attached, derived_state
 from dropviz.store.records import LIVE, ExperimentState, Origin, UnknownExperiment
 from dropviz.store.schema import experiment_jobs, experiments, jobs, sweep_cells
 
-MOST_LISTED = 2000  # of one visitor's runs and the shared ones, the newest
+MOST_LISTED = 2000  # of one visitor's runs, the newest, and as many that others share
+MOST_SHARED = 100  # runs of one person
 LONGEST = {"name": 120, "note": 4000, "tag": 40}  # characters
 MOST_TAGS = 12
 SAME = ("id", "title", "name", "note", "owner", "created_at", "origin")  # in a row and in a line
@@ -65,20 +66,21 @@ class Runs:
         self.database = database
 
     def listing(self, visitor: str, *, deleted: bool = False) -> list[Listed]:
-        """A visitor's own runs and those that are shared, the newest first, without the cells of sweeps.
+        """A visitor's own runs, however many are shared, and those that are, the newest first, without the cells of sweeps.
 
         Args:
             visitor: Who looks.
             deleted: The visitor's own that were thrown away, instead.
         """
-        mine = experiments.c.owner == visitor
-        if deleted:
-            condition = mine & experiments.c.deleted_at.is_not(None)
-        else:
-            condition = (mine | experiments.c.shared) & experiments.c.deleted_at.is_(None)
-        cells = select(sweep_cells.c.experiment_id)
+        mine, kept = experiments.c.owner == visitor, experiments.c.deleted_at.is_(None)
+        alone = experiments.c.id.not_in(select(sweep_cells.c.experiment_id))
         with self.database.read() as connection:
-            return _lines(connection, condition & experiments.c.id.not_in(cells), self.database.now())
+            now = self.database.now()
+            if deleted:
+                return _lines(connection, mine & ~kept & alone, now)
+            own = _lines(connection, mine & kept & alone, now)
+            others = _lines(connection, ~mine & experiments.c.shared & kept & alone, now)
+        return sorted([*own, *others], key=lambda line: (-line.created_at, line.id))
 
     def lines(self, view_ids: Collection[str]) -> dict[str, Listed]:
         """The lines of these experiments, whoever started them; who has an id may look."""
@@ -102,7 +104,7 @@ class Runs:
         Raises:
             UnknownExperiment: No experiment has this id.
             NotYours: Somebody else started it.
-            ValueError: A text is too long, or there are too many tags.
+            ValueError: A text is too long, there are too many tags, or too many runs are shared.
         """
         said: dict[str, object] = {}
         said |= {} if name is None else {"name": _one_line("name", name)}
@@ -113,6 +115,8 @@ class Runs:
         if said:
             with self.database.write() as connection:
                 _own(connection, view_id, owner)
+                if shared:
+                    _check_shared(connection, view_id, owner)
                 _change(connection, view_id, said)
 
     def delete(self, view_id: str, owner: str) -> None:
@@ -153,14 +157,30 @@ def _own(connection: Connection, view_id: str, owner: str) -> None:
         raise NotYours
 
 
+def _check_shared(connection: Connection, view_id: str, owner: str) -> None:
+    """Let nobody fill everybody's list.
+
+    Raises:
+        ValueError: This person shares very many others.
+    """
+    others = (experiments.c.owner == owner) & experiments.c.shared & (experiments.c.id != view_id)
+    query = select(func.count()).select_from(experiments).where(others, experiments.c.deleted_at.is_(None))
+    if (count := connection.execute(query).scalar_one()) >= MOST_SHARED:
+        raise ValueError(
+            f"You share {count:,} runs, and one person may share {MOST_SHARED}: stop sharing one of them first."
+        )
+
+
 def _change(connection: Connection, view_id: str, values: Mapping[str, object]) -> None:
     connection.execute(update(experiments).where(experiments.c.id == view_id).values(**values))
 
 
 def _lines(connection: Connection, condition: ColumnElement[bool], now: float) -> list[Listed]:
+    newest = experiments.c.created_at.desc(), experiments.c.id
     query: Select[Any] = select(*(experiments.c[name] for name in COLUMNS)).where(condition)
-    query = query.order_by(experiments.c.created_at.desc(), experiments.c.id).limit(MOST_LISTED)
-    rows, states = connection.execute(query).all(), _states(connection, condition)
+    rows = connection.execute(query.order_by(*newest).limit(MOST_LISTED)).all()
+    listed = select(experiments.c.id).where(condition).order_by(*newest).limit(MOST_LISTED)
+    states = _states(connection, experiments.c.id.in_(listed))
     return [_line(row, derived_state(row.wants, states.get(row.id, []), now)) for row in rows]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, insert, select
@@ -18,6 +18,9 @@ from dropviz.store.records import Origin
 from dropviz.store.schema import experiment_jobs, experiment_results, experiments, results
 from dropviz.store.schema import jobs as job_table
 
+# Each number of rows is a statement of its own, and a connection keeps a hundred of them (see ``batches``).
+A_STATEMENT = {"insertmanyvalues_page_size": 16}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -29,6 +32,10 @@ class Request:
     class_id: str | None
     keys: dict[str, dict[int, str]]
     fresh: bool
+
+    def all_keys(self) -> list[str]:
+        """Of all arms."""
+        return [key for keys in self.keys.values() for key in keys.values()]
 
 
 def prepare(
@@ -61,25 +68,25 @@ def submit(connection: Connection, request: Request, now: float) -> str:
     Raises:
         QueueFull: It is more than may wait here, or comes too fast.
     """
-    blocks = {arm: _missing(connection, request, arm) for arm in request.keys}
-    if request.origin != "sweep":  # which was checked as a whole, and counts as one
+    blocks = new_blocks(connection, request)
+    if request.origin != "sweep":  # which counts as one, however many cells it has
         limits.check_pace(connection, request.owner, now)
-        limits.check_queue(connection, request.owner, sum(map(len, blocks.values())))
+    limits.check_queue(connection, request.owner, sum(map(len, blocks.values())))
     view_id = secrets.token_hex(16)
     row: dict[str, object] = {"id": view_id, "spec": request.spec.canonical(), "title": request.spec.title()}
     row |= {"owner": request.owner, "created_at": now, "wants": "run"}
     row |= {"origin": request.origin, "class_id": request.class_id}
     connection.execute(insert(experiments).values(row))
-    attached: dict[int, bool] = {}
-    for arm, keys in request.keys.items():
-        _compute(connection, request, arm, blocks[arm], now)
-        found = _reusable(connection, list(keys.values()))
-        links = [
-            {"experiment_id": view_id, "arm": arm, "seed": seed, "result_id": found[key].id}
-            for seed, key in keys.items()
-        ]
-        connection.execute(insert(experiment_results), links)
-        attached |= {found[key].job_id: found[key].state == "done" for key in keys.values()}
+    for arm, missing in blocks.items():
+        _compute(connection, request, arm, missing, now)
+    found = _reusable(connection, request.all_keys())
+    links = [
+        {"experiment_id": view_id, "arm": arm, "seed": seed, "result_id": found[key].id}
+        for arm, keys in request.keys.items()
+        for seed, key in keys.items()
+    ]
+    connection.execute(insert(experiment_results), links)
+    attached = {found[key].job_id: found[key].state == "done" for key in request.all_keys()}
     rows = [{"experiment_id": view_id, "job_id": job, "cached": cached} for job, cached in attached.items()]
     connection.execute(insert(experiment_jobs), rows)
     jobs.settle_wants(connection, list(attached), now)
@@ -87,30 +94,42 @@ def submit(connection: Connection, request: Request, now: float) -> str:
     return view_id
 
 
-def _missing(connection: Connection, request: Request, arm: str) -> list[list[int]]:
-    """The seeds of an arm that nobody computed or computes, in blocks that train together."""
-    keys = request.keys[arm]
-    found = _reusable(connection, list(keys.values()))
-    missing = [seed for seed, key in keys.items() if key not in found]
-    return seed_blocks(missing, seeds_together(request.spec, arm))
+def new_blocks(
+    connection: Connection, request: Request, taken: Set[str] = frozenset()
+) -> dict[str, list[list[int]]]:
+    """Arm → the seeds that nobody computed or computes, in blocks that train together; each becomes a job.
+
+    Args:
+        connection: Of a transaction.
+        request: What is asked for.
+        taken: Keys of results that are to be queued before.
+    """
+    blocks, there = {}, _reusable(connection, request.all_keys())
+    for arm, keys in request.keys.items():
+        missing = [seed for seed, key in keys.items() if key not in there and key not in taken]
+        blocks[arm] = seed_blocks(missing, seeds_together(request.spec, arm))
+    return blocks
 
 
 def _compute(
     connection: Connection, request: Request, arm: str, blocks: Sequence[Sequence[int]], now: float
 ) -> None:
     """Queue a job a block."""
+    if not blocks:
+        return
     keys = request.keys[arm]
-    queued_at = jobs.ticket(connection, now)
-    for seeds in blocks:
-        row: dict[str, object] = {"spec": request.spec.canonical(), "arm": arm, "seeds": json.dumps(seeds)}
-        row |= {"owner": request.owner, "state": "queued", "wants": "run"}
-        row |= {"total": request.spec.train.steps, "queued_at": queued_at}
-        job_id = connection.execute(insert(job_table).values(row).returning(job_table.c.id)).scalar_one()
-        rows = [
-            {"key": keys[seed], "seed": seed, "job_id": job_id, "position": position}
-            for position, seed in enumerate(seeds)
-        ]
-        connection.execute(insert(results), rows)
+    row: dict[str, object] = {"spec": request.spec.canonical(), "arm": arm, "owner": request.owner}
+    row |= {"state": "queued", "wants": "run"}
+    row |= {"total": request.spec.train.steps, "queued_at": jobs.ticket(connection, now)}
+    query = insert(job_table).returning(job_table.c.id, sort_by_parameter_order=True)
+    queued = [row | {"seeds": json.dumps(seeds)} for seeds in blocks]
+    job_ids = connection.execute(query, queued, execution_options=A_STATEMENT).scalars().all()
+    rows = [
+        {"key": keys[seed], "seed": seed, "job_id": job_id, "position": position}
+        for job_id, seeds in zip(job_ids, blocks, strict=True)
+        for position, seed in enumerate(seeds)
+    ]
+    connection.execute(insert(results), rows)
 
 
 def _reusable(connection: Connection, keys: Sequence[str]) -> dict[str, Row]:

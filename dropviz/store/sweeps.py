@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, product
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from dropviz import settings
+from dropviz.budget import Budget
 from dropviz.experiment import result_keys
 from dropviz.store import jobs as moves
 from dropviz.store import limits, submission
@@ -20,6 +21,7 @@ from dropviz.store.reading import derived_state
 from dropviz.store.records import FINAL, LIVE, ExperimentState
 from dropviz.store.schema import experiment_jobs, experiments, jobs, results, sweep_cells, sweeps
 from dropviz.sweeps import Sweep
+from dropviz.sweeps.order import in_order
 
 TOGETHER = 25  # cells that are submitted in one transaction: others may write in between
 
@@ -29,6 +31,14 @@ class UnknownSweep(ValueError):
 
     def __init__(self, sweep_id: str) -> None:
         super().__init__(f"There is no sweep {sweep_id[:40]!r}: check the link, or start it again.")
+
+
+class DeletedSweep(UnknownSweep):
+    """Its owner threw it away: for everybody else it is gone, and the owner can take it back."""
+
+    def __init__(self, owner: str) -> None:
+        ValueError.__init__(self, "This sweep was deleted. Whoever started it can take it back at this link.")
+        self.owner = owner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,22 +107,36 @@ class Sweeps:
         """
         sweep_id = secrets.token_hex(16)
         row = {"id": sweep_id, "definition": sweep.canonical(), "title": sweep.title(), "owner": owner}
-        more = self._jobs(sweep, range(len(sweep.cells())))
+        places = in_order(sweep, range(len(sweep.cells())))
+        more = self._jobs(sweep, places, owner)
         with self.database.write() as connection:
-            limits.check_pace(connection, owner, self.database.now())
+            now = self.database.now()
+            limits.check_pace(connection, owner, now)
             limits.check_queue(connection, owner, more)
-            connection.execute(insert(sweeps).values(row | {"created_at": self.database.now()}))
-        self._fill(sweep_id, sweep, owner, range(len(sweep.cells())))
+            connection.execute(insert(sweeps).values(row | {"created_at": now}))
+        try:
+            self._fill(sweep_id, sweep, owner, places, now)
+        except limits.QueueFull:  # others queued something meanwhile, perhaps in another tab
+            self.delete(sweep_id)
+            raise
         return sweep_id
 
-    def get(self, sweep_id: str) -> SweepRow:
-        """A sweep, deleted or not.
+    def get(self, sweep_id: str, *, deleted: bool = False) -> SweepRow:
+        """A sweep.
+
+        Args:
+            sweep_id: Which one.
+            deleted: Also one that was thrown away.
 
         Raises:
             UnknownSweep: There is none of this id.
+            DeletedSweep: Its owner threw it away.
         """
         with self.database.read() as connection:
-            return _row(connection, sweep_id)
+            found = _row(connection, sweep_id)
+        if found.deleted and not deleted:
+            raise DeletedSweep(found.owner)
+        return found
 
     def of(self, owner: str, limit: int = 50) -> list[SweepRow]:
         """An owner's newest sweeps that are not deleted."""
@@ -144,8 +168,9 @@ class Sweeps:
         of_jobs = func.coalesce(func.sum(jobs.c.revision), 0)
         cells = func.count(func.distinct(sweep_cells.c.experiment_id))
         newest = func.coalesce(func.max(experiments.c.created_at), 0)
+        which = func.coalesce(func.sum(jobs.c.id), 0)  # grows whenever cells are queued anew
         with self.database.read() as connection:
-            found = connection.execute(_joined(sweep_id, own, of_jobs, cells, newest)).one()
+            found = connection.execute(_joined(sweep_id, own, of_jobs, cells, newest, which)).one()
             return tuple(found)
 
     def stop(self, sweep_id: str) -> None:
@@ -162,17 +187,24 @@ class Sweeps:
         """Ask anew for the cells in these states, and for those that were never queued; the sweep keeps its id.
 
         Raises:
-            UnknownSweep: There is none of this id.
-            SpecError: This version of the program cannot run it, or it is more than may wait here.
+            UnknownSweep: There is none of this id, or it was deleted.
+            SpecError: This version of the program cannot run it.
+            QueueFull: It may be more than may wait here, or comes too fast.
         """
         kept = self.get(sweep_id)
         found = {cell.position: cell.state for cell in self.states(sweep_id)}
         count = len(kept.sweep.cells())
         missing = [place for place in range(count) if place not in found or found[place] in states]
-        more = self._jobs(kept.sweep, missing)
+        places = in_order(kept.sweep, missing)
+        more, now = self._jobs(kept.sweep, places, kept.owner), self.database.now()
         with self.database.read() as connection:
+            limits.check_pace(connection, kept.owner, now)
             limits.check_queue(connection, kept.owner, more)
-        self._fill(sweep_id, kept.sweep, kept.owner, missing)
+        try:
+            self._fill(sweep_id, kept.sweep, kept.owner, places, now)
+        except limits.QueueFull:
+            self.stop(sweep_id)
+            raise
 
     def watch(self, sweep_id: str) -> None:
         """Say that somebody watches a sweep which is to stop when nobody does any more: a command line's."""
@@ -216,10 +248,21 @@ class Sweeps:
             for cell in keys
         ]
 
-    def _jobs(self, sweep: Sweep, positions: Collection[int]) -> int:
-        """How many jobs these cells are at least, less what is done: one an arm, and one for each further block of seeds."""
-        missing = self.missing(sweep)
-        return sum(bool(seeds) for place in positions for seeds in missing[place].values())
+    def _jobs(self, sweep: Sweep, places: Sequence[int], owner: str) -> int:
+        """How many jobs these cells add to the queue, in this order; counted no further than until they are refused."""
+        if owner in limits.UNLIMITED:
+            return 0
+        most, cells = Budget.from_environment().queued, sweep.cells()
+        count, taken = 0, set[str]()
+        for place in places:
+            request = submission.prepare(cells[place], owner, "sweep")
+            with self.database.read() as connection:
+                blocks = submission.new_blocks(connection, request, taken)
+            taken.update(request.all_keys())
+            count += sum(map(len, blocks.values()))
+            if count > most:
+                break
+        return count
 
     def _done(self, keys: set[str]) -> set[str]:
         query = (
@@ -233,22 +276,26 @@ class Sweeps:
                 found |= set(connection.execute(query.where(results.c.key.in_(some))).scalars())
         return found
 
-    def _fill(self, sweep_id: str, sweep: Sweep, owner: str, positions: Sequence[int]) -> None:
-        """Queue an experiment for each of these cells, in place of the one before."""
+    def _fill(self, sweep_id: str, sweep: Sweep, owner: str, places: Sequence[int], now: float) -> None:
+        """Queue an experiment for each of these cells, in place of the one before; all have one moment, by which they count.
+
+        Raises:
+            QueueFull: It is more than may wait here; the parts before are queued.
+        """
         cells = sweep.cells()
-        ordered = sorted(positions, key=coarse_first(sweep.shape).__getitem__)
-        for start in range(0, len(ordered), TOGETHER):
+        for start in range(0, len(places), TOGETHER):
             part = {
                 place: submission.prepare(cells[place], owner, "sweep")
-                for place in ordered[start : start + TOGETHER]
+                for place in places[start : start + TOGETHER]
             }
             with self.database.write() as connection:
-                self._submit(connection, sweep_id, part)
+                self._submit(connection, sweep_id, part, now)
 
-    def _submit(self, connection: Connection, sweep_id: str, part: dict[int, submission.Request]) -> None:
+    def _submit(
+        self, connection: Connection, sweep_id: str, part: dict[int, submission.Request], now: float
+    ) -> None:
         mine = (sweep_cells.c.sweep_id == sweep_id) & sweep_cells.c.position.in_(part)
         former = select(sweep_cells.c.experiment_id).where(mine)
-        now = self.database.now()
         connection.execute(update(experiments).where(experiments.c.id.in_(former)).values(deleted_at=now))
         connection.execute(delete(sweep_cells).where(mine))
         rows = [
@@ -260,30 +307,6 @@ class Sweeps:
             for place, one in part.items()
         ]
         connection.execute(insert(sweep_cells), rows)
-
-
-def coarse_first(shape: Sequence[int]) -> list[int]:
-    """The rank of each cell when the ends of every axis come first, then the middles, then what is between."""
-    places = list(product(*map(_ranks, shape)))
-    order = sorted(range(len(places)), key=lambda place: (max(places[place]), sum(places[place]), place))
-    ranks = [0] * len(order)
-    for rank, place in enumerate(order):
-        ranks[place] = rank
-    return ranks
-
-
-def _ranks(count: int) -> list[int]:
-    """0 for both ends, 1 for the middle, 2 for those between these, …"""
-    ranks, spans, level = [0] * count, [(0, count - 1)], 1
-    while spans:
-        below = []
-        for low, high in spans:
-            if high - low > 1:
-                middle = (low + high) // 2
-                ranks[middle] = level
-                below += [(low, middle), (middle, high)]
-        spans, level = below, level + 1
-    return ranks
 
 
 def _row(connection: Connection, sweep_id: str) -> SweepRow:

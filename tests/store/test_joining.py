@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
 from dropviz.experiment import ExperimentSpec
+from dropviz.experiment.keys import result_key
 from dropviz.store import Store, UnknownExperiment
 from dropviz.store.jobs import fairest_queued
+from dropviz.store.schema import results
 
 
 def states(store: Store, view_id: str) -> list[str]:
@@ -39,6 +42,20 @@ def test_many_seeds_are_split_into_even_blocks(store: Store, spec: ExperimentSpe
     experiment = store.experiment(store.submit(spec.with_settings(["seeds=130"])))
     assert [len(job.seeds) for job in experiment.jobs] == [43, 43, 44]
     assert [seed for job in experiment.jobs for seed in job.seeds] == list(range(130))
+
+
+def test_each_of_many_jobs_has_its_own_results(store: Store, spec: ExperimentSpec) -> None:
+    asked = spec.with_settings(["seeds=40", "train.patience=2", 'arms=["none", "dropout"]'])
+    experiment = store.experiment(store.submit(asked))
+    jobs = {job.id: (job.arm, job.seeds) for job in experiment.jobs}
+    assert [jobs[number] for number in sorted(jobs)] == [
+        (arm, (seed,)) for arm in asked.arms for seed in range(40)
+    ]
+    with store.database.read() as connection:
+        rows = connection.execute(select(results.c.key, results.c.job_id, results.c.position)).all()
+    found = {key: (job_id, position) for key, job_id, position in rows}
+    for job_id, (arm, (seed,)) in jobs.items():
+        assert found[result_key(asked, arm, seed, "cpu")] == (job_id, 0)
 
 
 def test_a_finished_result_is_joined_as_cached(store: Store, spec: ExperimentSpec) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from dropviz.choices import SpecError
 from dropviz.classes import ClassDefinition
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import Store
+from dropviz.store import Store, submission
 from dropviz.store.limits import QueueFull, check_disk
 from dropviz.sweeps import Axis, Sweep
 
@@ -75,6 +77,101 @@ def test_a_sweep_is_refused_whole_or_taken_whole(
         store.sweeps.resume(taken)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [],
+        ['arms=["none", "dropout"]', "seeds=130"],  # in blocks
+        ['arms=["none", "dropout"]', "train.patience=2"],  # seed by seed
+    ],
+)
+def test_a_sweep_counts_as_many_jobs_as_it_queues(
+    store: Store, spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch, changes: list[str]
+) -> None:
+    asked = sweep(spec.with_settings(changes), 4)
+    unlimited = store.sweeps.submit(asked, owner="command line")
+    count = len(store.live_jobs())
+    store.sweeps.stop(unlimited)
+    monkeypatch.setenv("DROPVIZ_MAX_QUEUED", str(count - 1))
+    with pytest.raises(QueueFull, match=rf"at least {count} jobs, .* may have {count - 1} waiting"):
+        store.sweeps.submit(asked, owner="me")
+    assert not store.live_jobs()
+    monkeypatch.setenv("DROPVIZ_MAX_QUEUED", str(count))
+    store.sweeps.submit(asked, owner="me")
+    assert len(store.live_jobs()) == count
+
+
+def test_what_is_there_or_under_way_already_does_not_count(
+    store: Store, spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = sweep(spec, 5)
+    for cell in asked.cells()[:2]:
+        store.submit(cell, owner="somebody else")
+    claim = store.claim("worker")
+    assert claim is not None
+    store.finish(claim.job_id, claim.attempt, "done")
+    monkeypatch.setenv("DROPVIZ_MAX_QUEUED", "3")
+    store.sweeps.submit(asked, owner="me")
+    assert len(store.live_jobs()) == 1 + 3
+
+
+def test_what_cells_have_in_common_counts_once(
+    store: Store, spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = Axis(key="surrogate.samples", values=(1, 2, 3))  # which the arm none does not read
+    monkeypatch.setenv("DROPVIZ_MAX_QUEUED", "1")
+    store.sweeps.submit(Sweep.from_table({"base": spec.to_table(), "axes": [samples]}), owner="me")
+    assert len(store.live_jobs()) == 1
+
+
+def test_a_huge_sweep_is_refused_before_all_of_it_is_counted(
+    store: Store, spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[ExperimentSpec] = []
+    prepare = submission.prepare
+
+    def prepared(asked: ExperimentSpec, *others: Any) -> submission.Request:
+        counted.append(asked)
+        return prepare(asked, *others)
+
+    monkeypatch.setattr(submission, "prepare", prepared)
+    monkeypatch.setenv("DROPVIZ_MAX_QUEUED", "5")
+    with pytest.raises(QueueFull, match="at least 6 jobs"):
+        store.sweeps.submit(sweep(spec, 40), owner="me")
+    assert len(counted) == 6
+
+
+def meanwhile(store: Store, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Let something happen in another tab, after a sweep was let in and before its first cell is queued."""
+    fill = store.sweeps._fill
+
+    def late(*what: Any) -> None:
+        happens()
+        fill(*what)
+
+    monkeypatch.setattr(store.sweeps, "_fill", late)
+
+
+def test_two_tabs_do_not_pass_together(
+    store: Store, spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DROPVIZ_MAX_QUEUED", "30")
+    with monkeypatch.context() as tabs:
+        meanwhile(store, tabs, lambda: store.submit(spec, owner="me"))
+        with pytest.raises(QueueFull, match="1 jobs beside the 30 of yours"):
+            store.sweeps.submit(sweep(spec, 30), owner="me")
+    assert store.sweeps.of("me") == []
+    assert len(store.live_jobs()) == 1
+    taken = store.sweeps.submit(sweep(spec, 29), owner="me")
+    store.sweeps.stop(taken)
+    with monkeypatch.context() as tabs:
+        meanwhile(store, tabs, lambda: store.submit(variants(spec, 2)[1], owner="me"))
+        with pytest.raises(QueueFull, match="1 jobs beside the 30 of yours"):
+            store.sweeps.resume(taken)
+    assert {cell.state for cell in store.sweeps.states(taken)} == {"stopped"}
+    assert len(store.live_jobs()) == 2
+
+
 def test_nobody_starts_faster_than_a_person_can(
     store: Store, spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,6 +187,23 @@ def test_nobody_starts_faster_than_a_person_can(
         with pytest.raises(QueueFull, match="3 things were started from this browser within a minute"):
             start()
     store.submit(spec, owner="somebody else")
+
+
+def test_a_sweep_is_resumed_no_faster_than_a_person_can(
+    store: Store, spec: ExperimentSpec, later: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DROPVIZ_MAX_STARTS", "3")
+    taken = store.sweeps.submit(sweep(spec, 26), owner="me")  # in two transactions
+    for _ in range(2):
+        store.sweeps.stop(taken)
+        store.sweeps.resume(taken)
+    store.sweeps.stop(taken)
+    with pytest.raises(QueueFull, match="3 things were started from this browser within a minute"):
+        store.sweeps.resume(taken)
+    assert not store.live_jobs()
+    later(60)
+    store.sweeps.resume(taken)
+    assert len(store.live_jobs()) == 26
 
 
 def test_measurements_count_like_other_jobs(

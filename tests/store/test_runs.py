@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert
 
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import NotYours, Point, Store, UnknownExperiment, curves
+from dropviz.store import NotYours, Point, Store, UnknownExperiment, curves, runs
 from dropviz.store.runs import LONGEST, MOST_TAGS
 from dropviz.store.schema import sweep_cells, sweeps
 
@@ -34,6 +34,39 @@ def test_one_sees_ones_own_runs_and_shared_ones_the_newest_first(store: Store, s
     assert ids(store) == [later, theirs, mine]
     store.runs.describe(theirs, OTHER, shared=False)
     assert ids(store) == [later, mine]
+
+
+def test_ones_own_runs_are_listed_however_many_others_share(
+    store: Store, spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owners = (ME, OTHER, "c" * 32, ME, OTHER, "c" * 32, OTHER)
+    started = [(store.submit(spec, owner=owner), owner) for owner in owners]
+    for view_id, owner in started:
+        store.runs.describe(view_id, owner, shared=True)
+    monkeypatch.setattr(runs, "MOST_LISTED", 2)
+    for visitor in {*owners, "d" * 32}:
+        own = [view_id for view_id, owner in started if owner == visitor][-2:]
+        others = [view_id for view_id, owner in started if owner != visitor][-2:]
+        expected = [view_id for view_id, _ in reversed(started) if view_id in {*own, *others}]
+        assert ids(store, visitor) == expected
+        assert {line.state for line in store.runs.listing(visitor)} == {"queued"}
+
+
+def test_one_person_shares_only_so_many_runs(
+    store: Store, spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "MOST_SHARED", 2)
+    first, second, third = (ended(store, spec) for _ in range(3))
+    for view_id in (first, second, second):
+        store.runs.describe(view_id, ME, shared=True)
+    with pytest.raises(ValueError, match="You share 2 runs, and one person may share 2: stop sharing one"):
+        store.runs.describe(third, ME, shared=True, name="not said either")
+    assert (ids(store, OTHER), store.runs.lines([third])[third].name) == ([second, first], "")
+    store.runs.describe(ended(store, spec, OTHER), OTHER, shared=True)
+    store.runs.describe(first, ME, shared=False)
+    store.runs.describe(third, ME, shared=True)
+    store.runs.delete(third, ME)
+    store.runs.describe(first, ME, shared=True)
 
 
 def test_a_line_says_what_there_is_and_in_which_state(store: Store, spec: ExperimentSpec) -> None:

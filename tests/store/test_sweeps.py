@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import Point, Store, UnknownSweep
-from dropviz.store.sweeps import coarse_first
+from dropviz.store import Point, Store, UnknownSweep, submission, sweeps
+from dropviz.store.sweeps import DeletedSweep
 from dropviz.sweeps import Axis, Sweep
+from dropviz.sweeps.order import coarse_first
 
 ME = "a" * 32
 
@@ -122,9 +125,14 @@ def test_a_deleted_sweep_is_in_no_list_until_it_is_restored(store: Store, spec: 
     assert store.sweeps.of("b" * 32) == []
     store.sweeps.delete(first)
     assert [row.id for row in store.sweeps.of(ME)] == [second]
-    assert store.sweeps.get(first).deleted
+    with pytest.raises(DeletedSweep, match="take it back"):
+        store.sweeps.get(first)
+    with pytest.raises(DeletedSweep):
+        store.sweeps.resume(first)
+    assert store.sweeps.get(first, deleted=True).deleted
     assert train(store) == 2
     store.sweeps.restore(first)
+    assert not store.sweeps.get(first).deleted
     assert {row.id for row in store.sweeps.of(ME)} == {first, second}
 
 
@@ -146,6 +154,39 @@ def test_the_revision_tells_of_every_step(store: Store, spec: ExperimentSpec) ->
     train(store, most=1)
     seen.append(store.sweeps.revision(sweep_id))
     assert seen[0] != seen[1]
+
+
+def test_the_revision_tells_of_each_part_of_what_is_queued_anew(
+    store: Store, spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep_id = store.sweeps.submit(sweep(spec, 0.1, 0.2), "command line")
+    train(store, outcome="failed")
+    runs = [store.experiment(cell.experiment) for cell in store.sweeps.states(sweep_id)]
+    (former,) = {job.revision for run in runs for job in run.jobs}
+    seen: list[tuple[int, ...]] = []
+    prepare = submission.prepare
+
+    def prepared(*what: Any) -> submission.Request:
+        seen.append(store.sweeps.revision(sweep_id))
+        if len(seen) == 2:  # the first cell's new job changes as often as the second cell's former one did
+            claim = store.claim("worker")
+            assert claim is not None
+            store.begin(claim.job_id, claim.attempt, seq=-1, step=0, pid=1, device="cpu")
+            for seq in range(former):
+                job = store.job(claim.job_id)
+                if job is not None and job.revision < former:
+                    point = Point(seq=seq, step=seq, name="test/accuracy", values=np.ones(3))
+                    store.append(claim.job_id, claim.attempt, [point], step=seq)
+            changed = store.job(claim.job_id)
+            assert changed is not None
+            assert changed.revision == former
+        return prepare(*what)
+
+    monkeypatch.setattr(sweeps, "TOGETHER", 1)
+    monkeypatch.setattr(submission, "prepare", prepared)
+    store.sweeps.resume(sweep_id, ("failed",))
+    seen.append(store.sweeps.revision(sweep_id))
+    assert len(set(seen)) == 3
 
 
 @pytest.mark.parametrize("action", ["get", "stop", "resume", "delete", "restore"])

@@ -14,6 +14,8 @@ from dropviz.duration import Costs
 from dropviz.experiment import ExperimentSpec, preset
 from dropviz.store import Point, Store
 from dropviz.sweeps import Axis, Sweep, question, question_names
+from dropviz.web.visitor import COOKIE
+from dropviz.web.whatif import timing, view
 from tests.web.looking import texts
 
 PAGE = "2_What_if"
@@ -119,6 +121,22 @@ def test_a_sweep_beyond_the_budget_is_refused(
     button(app, "Run").click().run()
     assert "25 cells, over this server's budget of 3" in app.error[0].value.replace("\\", "")
     assert store.sweeps.of(me) == []
+
+
+def test_no_time_is_guessed_of_what_is_too_much(visit, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def guessed(*what: object) -> None:
+        raise AssertionError(what)
+
+    monkeypatch.setattr(timing, "_guessed", guessed)
+    app = visit(PAGE)
+    assert app.exception  # of the usual one it is
+    form = "whatif/preset:classroom"
+    monkeypatch.setenv("DROPVIZ_MAX_SEEDS", "4")
+    app = visit(PAGE)
+    assert not app.exception
+    assert "seeds, over this server's budget of 4: lower seeds." in texts(app).replace("\\", "")
+    assert app.number_input(key=f"{form}/seeds").value > 4
+    assert "Measure the time" not in labels(app)
 
 
 def test_a_map_fills_as_cells_are_done(visit, store: Store, engine, spec: ExperimentSpec, me: str) -> None:
@@ -246,6 +264,53 @@ def test_a_deleted_sweep_can_be_taken_back(visit, store: Store, spec: Experiment
     assert [row.id for row in store.sweeps.of(me)] == [sweep_id]
     store.sweeps.delete(sweep_id)
     assert "This sweep was deleted." in texts(visit(PAGE, sweep=sweep_id))
+
+
+def test_a_deleted_sweep_is_gone_for_everybody_until_its_owner_takes_it_back(
+    visit, store: Store, engine, spec: ExperimentSpec, cookies: dict[str, str], me: str
+) -> None:
+    sweep_id = store.sweeps.submit(sweep(spec, p=[0.1, 0.5], depth=[1, 2]), me)
+    engine.run_all()
+    mine = visit(PAGE, sweep=sweep_id)
+    cookies[COOKIE] = OTHER
+    theirs = visit(PAGE, sweep=sweep_id)
+    for app in (mine, theirs):
+        assert len(figures(app)) == 2
+    store.sweeps.delete(sweep_id)
+    for app in (theirs.run(), visit(PAGE, sweep=sweep_id)):
+        assert not app.exception
+        assert "This sweep was deleted. Whoever started it can take it back" in texts(app)
+        assert figures(app) == []
+        assert "depth" not in texts(app)
+        assert "Undo" not in labels(app)
+        assert app.selectbox(key="whatif/preset").value == "classroom"
+    cookies[COOKIE] = me
+    app = mine.run()
+    assert figures(app) == []
+    button(app, "Undo").click().run()
+    assert not app.exception
+    assert sweep_in_url(app) == sweep_id
+    assert len(figures(app)) == 2
+    cookies[COOKIE] = OTHER
+    assert len(figures(visit(PAGE, sweep=sweep_id))) == 2
+
+
+def test_a_sweep_that_is_deleted_while_it_is_drawn_is_gone(
+    visit, store: Store, spec: ExperimentSpec, me: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep_id = store.sweeps.submit(sweep(spec, p=[0.1, 0.5]), me)
+    store.sweeps.stop(sweep_id)
+    about = view._about
+
+    def deleted(shown: Sweep) -> str:
+        store.sweeps.delete(sweep_id)
+        return about(shown)
+
+    monkeypatch.setattr(view, "_about", deleted)
+    app = visit(PAGE, sweep=sweep_id)
+    assert not app.exception
+    assert "This sweep was deleted" in texts(app)
+    assert figures(app) == []
 
 
 def test_the_form_starts_from_a_run(visit, store: Store, spec: ExperimentSpec, me: str) -> None:

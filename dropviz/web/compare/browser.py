@@ -194,8 +194,10 @@ def _field(what: str, line: Listed, label: str, value: str, **look: Any) -> None
 
 def _describe(what: str, view_id: str) -> None:
     said: Any = st.session_state.get(f"{what}/{view_id}")
-    if said is not None:
-        _try(lambda: store().runs.describe(view_id, visitor(), **{what: said}))
+    if said is None or _try(lambda: store().runs.describe(view_id, visitor(), **{what: said})):
+        return
+    if what == "shared":  # a switch shows how things are; a text stays, to be shortened
+        st.session_state[f"shared/{view_id}"] = not said
 
 
 def _act(what: str, line: Listed) -> None:

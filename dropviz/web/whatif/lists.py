@@ -70,7 +70,7 @@ def _line(row: SweepRow) -> None:
 
 def delete(sweep_id: str) -> None:
     """Delete one of the visitor's own sweeps; the page then offers to take it back."""
-    if store().sweeps.get(sweep_id).owner == visitor():
+    if store().sweeps.get(sweep_id, deleted=True).owner == visitor():
         store().sweeps.delete(sweep_id)
         st.session_state["deleted_sweep"] = sweep_id
         for name in ("sweep", "show"):
@@ -79,6 +79,6 @@ def delete(sweep_id: str) -> None:
 
 def restore(sweep_id: str) -> None:
     """Take that back."""
-    if store().sweeps.get(sweep_id).owner == visitor():
+    if store().sweeps.get(sweep_id, deleted=True).owner == visitor():
         store().sweeps.restore(sweep_id)
     st.session_state.pop("deleted_sweep", None)

@@ -8,13 +8,14 @@ from dropviz.choices import SpecError
 from dropviz.experiment import ExperimentSpec, canonical_json
 from dropviz.experiment.links import own, spec_of
 from dropviz.store import UnknownExperiment, UnknownSweep
+from dropviz.store.sweeps import DeletedSweep
 from dropviz.sweeps import Sweep, check_sweep
 from dropviz.web.live import store
 from dropviz.web.plain import plain
 from dropviz.web.presses import answered, noted
 from dropviz.web.visitor import visitor
 from dropviz.web.whatif.form import Form, sweep_form
-from dropviz.web.whatif.lists import choose
+from dropviz.web.whatif.lists import choose, restore
 from dropviz.web.whatif.reader import SweepReader, sweep_reader
 from dropviz.web.whatif.timing import cells_and_time
 from dropviz.web.whatif.view import show
@@ -28,9 +29,11 @@ def page() -> None:
     base, source = _base(reader)
     with st.sidebar:
         _left(reader, base, source)
-    if problem:
+    if problem is not None:
         st.header("This sweep is not here")
-        st.text(problem)
+        st.text(str(problem))
+        if isinstance(problem, DeletedSweep) and problem.owner == visitor():
+            st.button("Undo", on_click=restore, args=(st.query_params["sweep"],))
         st.button("Show the questions", on_click=leave)
     elif reader is not None:
         show(reader)
@@ -64,14 +67,15 @@ def start(sweep: Sweep, measure: str = "") -> None:
     st.rerun()
 
 
-def _named_sweep() -> tuple[SweepReader | None, str]:
+def _named_sweep() -> tuple[SweepReader | None, ValueError | None]:
     named = st.query_params.get("sweep")
     if not named:
-        return None, ""
+        return None, None
     try:
-        return sweep_reader(store(), named), ""
+        store().sweeps.get(named)  # a reader that is there already knows of no deletion
+        return sweep_reader(store(), named), None
     except (UnknownSweep, SpecError) as error:  # or one of another version of this program
-        return None, str(error)
+        return None, error
 
 
 def _base(reader: SweepReader | None) -> tuple[Sweep | ExperimentSpec | None, str]:

@@ -71,7 +71,9 @@ class SweepReader:
 
     def __init__(self, store: Store, sweep_id: str) -> None:
         self.store, self.id = store, sweep_id
-        self.sweep: Sweep = store.sweeps.get(sweep_id).sweep
+        row = store.sweeps.get(sweep_id)
+        self.sweep: Sweep = row.sweep
+        self.owner = row.owner
         self._lock = threading.Lock()
         self._revision: tuple[int, ...] | None = None
         self._states: list[CellState | None] = []

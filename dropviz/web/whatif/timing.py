@@ -25,6 +25,11 @@ def cells_and_time(form: Form) -> None:
     if form.sweep is None:
         st.caption(plain(form.problem))
         return
+    try:
+        check_sweep(form.sweep)  # first: the time of what cannot be run takes long to guess
+    except SpecError as error:
+        st.caption(plain(str(error)))
+        return
     found = _estimates(form.sweep)
     if any(one and one.state in LIVE for one in found.values()):
         _follow(form.sweep)

@@ -13,7 +13,7 @@ from dropviz.web.live import store
 from dropviz.web.plain import plain
 from dropviz.web.shown import PAGES
 from dropviz.web.visitor import visitor
-from dropviz.web.whatif.lists import delete, restore
+from dropviz.web.whatif.lists import delete
 from dropviz.web.whatif.reader import Picture, Progress, SweepReader, sweep_reader
 
 LOOK_SECONDS = 1.0
@@ -25,14 +25,9 @@ def show(reader: SweepReader) -> None:
     """Draw the sweep; while it runs, once a second what changed."""
     st.header(plain(reader.sweep.title()))
     st.caption(_about(reader.sweep))
-    row = store().sweeps.get(reader.id)
-    if row.deleted:
-        st.info("This sweep was deleted.")
-        if row.owner == visitor():
-            st.button("Undo", on_click=restore, args=(reader.id,))
     if len(reader.sweep.axes) == 2:
         _choose_measure(reader.sweep)
-    mine = row.owner == visitor()
+    mine = reader.owner == visitor()
     running = reader.progress().state == "running"
     st.fragment(_follow, run_every=LOOK_SECONDS if running else None)(reader, mine, running)
 
@@ -59,6 +54,10 @@ def _choose_measure(sweep: Sweep) -> None:
 
 def _follow(reader: SweepReader, mine: bool, running: bool) -> None:
     """What changes; once it has ended the page is drawn anew, without the timer."""
+    try:
+        store().sweeps.get(reader.id)
+    except UnknownSweep:  # it was deleted while this page was open: the whole page says so
+        st.rerun()
     _now(reader, mine)  # before that: what a part of a page does not draw again is taken away
     if running and reader.progress().state != "running":
         st.rerun()
