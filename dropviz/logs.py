@@ -1,7 +1,8 @@
 """How every process logs: one line an event, on stderr, as text or JSON, with the ids of what it is about and no secrets.
 
 A line has the time (UTC), the level, the process's role (serve, page, keeper, engine, child), the event, and what ``of`` was given. Links of
-experiments and of classes, which are all that protects these, and the ids of visitors are cut to a short hash in every line.
+experiments and of classes, which are all that protects these, and the ids of visitors are cut to a short hash in every line. What cannot
+be printed is escaped, so that nothing that somebody sends ends a line or steers the terminal that shows it.
 """
 
 from __future__ import annotations
@@ -106,24 +107,35 @@ class AsJson(Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        return json.dumps(self.table(record) | {"logger": record.name}, ensure_ascii=False, default=str)
+        table = self.table(record) | {"logger": record.name}
+        return _printable(json.dumps(table, ensure_ascii=False, default=str))
 
 
 class AsText(Formatter):
-    """``time level role: event key=value …``, a traceback in the lines after it."""
+    """``time level role: event key=value …``, a traceback in the lines after it, which are indented as no other line is."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, or lines."""
         table = self.table(record)
         traceback = table.pop("traceback", None)
-        at, level, role, event = (table.pop(key) for key in ("time", "level", "role", "event"))
+        at, level, role, event = (str(table.pop(key)) for key in ("time", "level", "role", "event"))
         about = "".join(f" {key}={_quoted(value)}" for key, value in table.items())
-        return f"{at} {level} {role}: {event}{about}" + (f"\n{traceback}" if traceback else "")
+        lines = [f"{at} {level} {role}: {_printable(event.rstrip())}{about}"]
+        if traceback:
+            lines += [f"  {_printable(one)}" for one in str(traceback).split("\n")]
+        return "\n".join(lines)
 
 
 def _quoted(value: object) -> str:
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if re.search(r'[\s"=]', text) or not text else text
+    if text and text.isprintable() and not re.search(r'[\s"=]', text):
+        return text
+    return _printable(json.dumps(text, ensure_ascii=False))
+
+
+def _printable(text: str) -> str:
+    """The text with escapes in place of what ends a line, or steers a terminal, or turns the direction of writing."""
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def _without_secrets(text: str) -> str:

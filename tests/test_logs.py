@@ -33,14 +33,27 @@ print("some library says", file=sys.stderr, end=" ")
 print("this", file=sys.stderr)
 warnings.warn("deprecated")
 """
+HOSTILE = "\x1b]0;owned\x07\x9b31m\r\n2026-01-01T00:00:00.000Z info serve: administration begins\u2028\u202e\U000e0041\x7f"
+HOSTILE_SCRIPT = f"""
+import logging
+from dropviz import logs
+hostile = {HOSTILE!r}
+logs.configure("page", host=hostile)
+logger = logging.getLogger("dropviz.test")
+logger.warning("from a visitor: %s", hostile, extra=logs.of(name=hostile, title="größer…"))
+try:
+    raise ValueError(hostile)
+except ValueError:
+    logger.exception("it failed")
+"""
 
 
-def lines(**settings: str) -> list[str]:
+def lines(script: str = SCRIPT, **settings: str) -> list[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("DROPVIZ_")}
     environment |= {"PYTHONPATH": str(ROOT)} | settings
-    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr
-    return done.stderr.splitlines()
+    return done.stderr.decode().removesuffix("\n").split("\n")
 
 
 def test_json_has_one_object_a_line_with_what_the_process_and_the_event_are_about() -> None:
@@ -78,6 +91,21 @@ def test_links_are_never_in_a_log_in_full(form: str) -> None:
     assert f"#{logs.short(VIEW)}" in text  # in the traceback's message, too
     assert "abcdefghijkl" not in text
     assert "/join/…" in text
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_somebody_sends_ends_no_line_and_steers_no_terminal(form: str) -> None:
+    found = lines(HOSTILE_SCRIPT, DROPVIZ_LOG=form)
+    assert all(line.isprintable() for line in found)
+    first, second = (line for line in found if not line.startswith("  "))  # a traceback is indented
+    assert not any(line.startswith("2026-01-01") for line in found)
+    if form == "json":
+        assert json.loads(first)["event"] == f"from a visitor: {HOSTILE}"
+        assert (json.loads(first)["name"], json.loads(first)["title"]) == (HOSTILE, "größer…")
+        assert HOSTILE in json.loads(second)["traceback"]
+    else:
+        assert "title=größer…" in first
+        assert found[found.index(second) + 1] == "  Traceback (most recent call last):"
 
 
 def test_the_level_decides_what_is_logged() -> None:

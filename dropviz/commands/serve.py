@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
@@ -32,12 +33,13 @@ def serve(host: str, port: int) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit code.
 
     Raises:
-        ValueError: app.py is not there, the port is taken, or the store or a setting is not usable.
+        ValueError: app.py is not there, the port is taken, or the store, a setting or the secrets are not usable.
     """
     script = find_app()
     _check_port(host, port)
     settings.check((*settings.FOR_WORK, *settings.FOR_PAGES))
     Budget.from_environment()
+    has_accounts(script.parent)
     Store.open().close()
     logs.configure("serve")
     with stop_signals() as stopping:
@@ -69,6 +71,24 @@ def find_app() -> Path:
             f"{path} is not there: install DropViz from its repository with pip install -e . and serve that."
         )
     return path
+
+
+def has_accounts(folder: Path) -> bool:
+    """Whether pages that are served there are for accounts alone. A process of its own looks, so that this one loads no Streamlit.
+
+    Raises:
+        ValueError: The secrets that would say so cannot be read.
+    """
+    command = [sys.executable, "-m", "dropviz.web.accounts"]
+    # Secrets are looked for where Streamlit is started, as its settings are.
+    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        reason = (done.stderr.splitlines() or [f"it ended with {done.returncode}"])[-1]
+        raise ValueError(f"Streamlit cannot be started ({reason}): install what requirements.txt names.")
+    told = json.loads(done.stdout.splitlines()[-1])
+    if told["problem"]:
+        raise ValueError(told["problem"])
+    return bool(told["on"])
 
 
 class _Page:

@@ -1,4 +1,4 @@
-"""Who administers: whoever typed the server's token in this tab. It is never in a URL or a log, and guessing is slowed down."""
+"""Who administers: whoever typed the server's token in this tab. It is never in a URL or a log, and too long to guess."""
 
 from __future__ import annotations
 
@@ -6,62 +6,50 @@ import hashlib
 import hmac
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 
 import streamlit as st
 
 from dropviz import logs, settings
 from dropviz.web.plain import plain
-from dropviz.web.visitor import visitor
 
-LONGEST_WAIT = 300.0
-FORGOTTEN_SECONDS = 900.0
-MOST_VISITORS = (
-    1000  # that are remembered; a visitor who drops the cookie is new, which the limit on all is for
-)
-MOST_FAILURES, AMONG_SECONDS = 20, 60.0  # of all visitors together
+MOST_LOGGED, AMONG_SECONDS = 20, 60.0  # refusals, of all visitors together
 FIELD, SIGNED_IN = "admin token", "administrator"
+REFUSED = "This is not the administration token of this server."
 
 
-class Gate:
-    """Lets the right token pass, and makes who gave a wrong one wait: 1, 2, 4, … seconds, and all when many are wrong."""
+def passes(given: str, token: str) -> bool:
+    """Whether the right token was given, which counts however many wrong ones came before it.
+
+    A pause after wrong ones hinders nobody who drops the cookie, and one for all visitors lets any of them keep the administrator
+    out. So what makes guesses hopeless is the token alone, which has ``settings.SHORTEST_TOKEN`` characters or more.
+    """
+    return hmac.compare_digest(
+        _digest(given), _digest(token)
+    )  # of one length, so that time tells nothing of theirs
+
+
+class Refusals:
+    """Logs wrong tokens, but not more than a few in a minute: anybody may type as many as they like, and logs have a disk."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()  # how many, and when the last was
-        self._latest: deque[float] = deque(maxlen=MOST_FAILURES)
+        self._logged: deque[float] = deque(maxlen=MOST_LOGGED)
+        self._silent = False
 
-    def refusal(self, who: str, given: str, token: str, now: float) -> str:
-        """Why a token does not pass, as a sentence; empty where it does."""
+    def note(self, now: float) -> None:
+        """One more."""
         with self._lock:
-            wait = self._wait(who, now)
-            if wait > 0:
-                return f"Wrong tokens were typed: try again in {wait:.0f} s."
-            if hmac.compare_digest(given.encode(), token.encode()):
-                self._failures.pop(who, None)
-                return ""
-            self._failures[who] = (self._count(who, now) + 1, now)
-            self._failures.move_to_end(who)
-            while len(self._failures) > MOST_VISITORS:
-                self._failures.popitem(last=False)
-            self._latest.append(now)
-            return "This is not the administration token of this server."
-
-    def _count(self, who: str, now: float) -> int:
-        count, last = self._failures.get(who, (0, now))
-        return count if now - last < FORGOTTEN_SECONDS else 0
-
-    def _wait(self, who: str, now: float) -> float:
-        """Seconds, of which at least one is shown."""
-        count, last = self._count(who, now), self._failures.get(who, (0, now))[1]
-        own = last + min(LONGEST_WAIT, 2.0 ** (count - 1)) - now if count else 0.0
-        full = len(self._latest) == MOST_FAILURES
-        everybodys = self._latest[0] + AMONG_SECONDS - now if full else 0.0
-        wait = max(own, everybodys)
-        return max(1.0, wait) if wait > 0 else 0.0
+            full = len(self._logged) == MOST_LOGGED and now - self._logged[0] < AMONG_SECONDS
+            if not full:
+                self._logged.append(now)
+                logs.audit("administration refused")
+            elif not self._silent:
+                logs.audit("administration refused again and again, which is not logged for a while")
+            self._silent = full
 
 
-gate = Gate()
+refusals = Refusals()
 
 
 def is_admin() -> bool:
@@ -115,13 +103,12 @@ def _sign_in() -> None:
     st.session_state[FIELD] = ""  # it is kept nowhere
     if token is None or not given:
         return
-    refusal = gate.refusal(visitor(), given, token, time.monotonic())
-    if refusal:
-        logs.audit("administration refused")
-        st.session_state["admin refusal"] = refusal
-    else:
+    if passes(given, token):
         logs.audit("administration begins")
         st.session_state[SIGNED_IN] = _digest(token)
+    else:
+        refusals.note(time.monotonic())
+        st.session_state["admin refusal"] = REFUSED
 
 
 def _sign_out() -> None:

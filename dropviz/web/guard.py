@@ -19,7 +19,9 @@ from dropviz import settings
 
 LONGEST = 16_000  # bytes of an address with its query: four times a link to settings
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-CLOSED = ("/_stcore/metrics", "/_stcore/agent/")  # of Streamlit's own, which nothing here needs
+# Of Streamlit's own, which nothing here needs; a server that is below a path has that before it.
+CLOSED = ("/_stcore/metrics", "/_stcore/agent/")
+FRAMED = ("lab", "curvature")  # the pages whose result Share offers for a frame
 POLICY_VIOLATION = 1008
 FIXED = {
     "X-Content-Type-Options": "nosniff",
@@ -118,7 +120,7 @@ def _refusal(scope: Scope) -> tuple[int, str]:
         return 403, "Connections from another site's pages are refused."
     if len(scope.get("raw_path") or scope["path"]) + len(scope.get("query_string", b"")) > LONGEST:
         return 414, f"This address has more than {LONGEST:,} characters: use the link as it was given."
-    if scope["path"].startswith(CLOSED):
+    if any(part in scope["path"] for part in CLOSED):
         return 404, "There is nothing here."
     return 200, ""
 
@@ -127,13 +129,18 @@ def _bind(headers: MutableHeaders, scope: Scope) -> None:
     for name, value in FIXED.items():
         headers.setdefault(name, value)
     if headers.get("content-type", "").startswith("text/html") and "content-disposition" not in headers:
-        asked = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=200)
-        embedded = asked.get("embed", [""])[-1].lower() == "true"
-        headers["Content-Security-Policy"] = policy(
-            Headers(scope=scope).get("host", "localhost"), embedded=embedded
-        )
+        host = Headers(scope=scope).get("host", "localhost")
+        headers["Content-Security-Policy"] = policy(host, embedded=_is_framed_result(scope))
     if scope.get("scheme") == "https":
         _only_over_https(headers)
+
+
+def _is_framed_result(scope: Scope) -> bool:
+    """Whether a page is asked for as Share writes it for a frame in another page: one result, and nothing around it."""
+    if scope["path"].rpartition("/")[2] not in FRAMED:
+        return False
+    asked = parse_qs(scope.get("query_string", b"").decode("latin-1"))  # no longer than an address may be
+    return "run" in asked and asked.get("embed", [""])[-1].lower() == "true"
 
 
 def _only_over_https(headers: MutableHeaders) -> None:

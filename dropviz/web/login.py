@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -21,10 +19,10 @@ from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.auth_util import get_cookie_with_chunks, get_origin_from_redirect_uri
-from streamlit.runtime.secrets import secrets_singleton
 from streamlit.web.server.server_util import AUTH_COOKIE_NAME, get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 
+from dropviz.web import accounts
 from dropviz.web.plain import plain
 
 # What answers with somebody's numbers, or takes files; a server that is below a path has that before it.
@@ -33,6 +31,10 @@ WANTED = "dropviz_wanted"  # the cookie that keeps where a link led, while its r
 WANTED_SECONDS, WANTED_CHARACTERS = 3600, 3800
 QUERY = "%&=+/:@!$'()*~?[]"  # what stays as it is in a query, of what may stand in a cookie
 NO_STORE = {"Cache-Control": "no-store"}
+UNKNOWN = (
+    "This server cannot read who may see its experiments, so it shows them to nobody. Whoever runs it finds the reason in its log;"
+    " what runs goes on."
+)
 
 
 class AccountsOnly:
@@ -43,11 +45,15 @@ class AccountsOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what needs no account, or has one."""
-        if scope["type"] != "http" or not required():
+        state = accounts.state()
+        if scope["type"] != "http" or state == "none":
             return await self.app(scope, receive, send)
+        closed = any(part in scope["path"] for part in CLOSED)
+        if closed and state == "unknown":
+            return await JSONResponse({"error": UNKNOWN}, 503, NO_STORE)(scope, receive, send)
         cookies = cookie_parser(Headers(scope=scope).get("cookie", ""))
-        known = account(cookies) is not None
-        if not known and any(part in scope["path"] for part in CLOSED):
+        known = state == "on" and account(cookies) is not None
+        if closed and not known:
             text = "Log in first: this server shows its runs to accounts alone."
             return await JSONResponse({"error": text}, 401, NO_STORE)(scope, receive, send)
         # Where a login leads back to. An address with a query comes from a link.
@@ -90,13 +96,8 @@ def _remembering(scope: Scope, send: Send) -> Send:
 
 
 def required() -> bool:
-    """Whether the secrets of this server have a section ``[auth]``; the files are looked at once a second, not for every poll."""
-    return _required(int(time.monotonic()))
-
-
-@lru_cache(maxsize=1)
-def _required(second: int) -> bool:
-    return bool(secrets_singleton.load_if_toml_exists() and secrets_singleton.get("auth"))
+    """Whether this server is for accounts alone; also where nobody can tell, and then it is for nobody."""
+    return accounts.state() != "none"
 
 
 def account(cookies: Mapping[str, str]) -> str | None:
@@ -127,12 +128,18 @@ def owner_of(user: Mapping[str, Any]) -> str | None:
 
 
 def current() -> str | None:
-    """The owner's id of whoever looks at this page."""
+    """The owner's id of whoever looks at this page; of nobody, where it cannot be told who may."""
+    if accounts.state() == "unknown":
+        return None
     return owner_of(st.user.to_dict())
 
 
 def door() -> None:
-    """What somebody sees who is not logged in."""
+    """What somebody sees who is not logged in, or whom nobody can let in."""
+    if accounts.state() == "unknown":
+        st.header("Nothing is shown at the moment")
+        st.write(UNKNOWN)
+        return
     st.header("Log in to go on")
     st.write(
         "This server shows its experiments to people with an account. A link to one leads there after the login."

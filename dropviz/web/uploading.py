@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime import exists, get_instance
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
@@ -38,8 +38,9 @@ class UploadLimits:
             return await self.app(scope, receive, send)
         headers = Headers(scope=scope)
         length = headers.get("content-length", "")
-        if not length.isdecimal():  # then no more can come than it says
-            refusal = PlainTextResponse("Say how long the file is, by Content-Length.", 411)
+        # Beside a Transfer-Encoding a length counts for nothing: the body ends where its last piece does.
+        if not length.isdecimal() or "transfer-encoding" in headers:
+            refusal = PlainTextResponse("Say how long the file is, by Content-Length alone.", 411)
             return await refusal(scope, receive, send)
         size = int(length)
         if held() + self._coming + size > MOST_HELD:
@@ -52,10 +53,33 @@ class UploadLimits:
                 return await PlainTextResponse(str(error), 429)(scope, receive, send)
             self._coming += size
             taken.callback(self._arrived, size)
-            await self.app(scope, receive, send)
+            try:
+                await self.app(scope, _no_more_than(size, receive), send)
+            except _MoreCame:
+                text = "More came than Content-Length says: send the file again with its whole length."
+                await PlainTextResponse(text, 400, {"Connection": "close"})(scope, receive, send)
 
     def _arrived(self, size: int) -> None:
         self._coming -= size
+
+
+class _MoreCame(Exception):
+    """A body is longer than was said, and than was counted."""
+
+
+def _no_more_than(size: int, receive: Receive) -> Receive:
+    """What comes, as long as it is no more than was said, whatever reads HTTP before us."""
+    left = size
+
+    async def counted() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise _MoreCame
+        return message
+
+    return counted
 
 
 def held() -> int:

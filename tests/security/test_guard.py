@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
-from websockets.exceptions import InvalidStatus
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import CloseCode
 from websockets.sync.client import connect
 
+from dropviz.web.guard import Guard
 from tests.browser.served import Served
 from tests.security.conftest import ask
 
@@ -29,17 +37,28 @@ def test_every_page_is_bound_to_this_server(served: Served, path: str) -> None:
     assert "access-control-allow-origin" not in headers
 
 
-def test_a_result_may_be_framed_anywhere_and_nothing_else_may(served: Served) -> None:
-    framed = [
-        ask(served, path)[1]["content-security-policy"].rpartition("frame-ancestors ")[2]
-        for path in (
-            "/lab?run=1&embed=true",
-            "/lab?embed=false",
-            "/lab?embed=true&embed=false",
-            "/lab?x=embed=true",
-        )
-    ]
-    assert framed == ["*", "'self'", "'self'", "'self'"]
+@pytest.mark.parametrize(
+    ("path", "by"),
+    [
+        ("/lab?run=1&embed=true", "*"),
+        ("/curvature?run=1&embed=TRUE", "*"),
+        ("/below/lab?embed=true&run=1", "*"),
+        ("/lab?run=1", "'self'"),
+        ("/lab?run=1&embed=false", "'self'"),
+        ("/lab?run=1&embed=true&embed=false", "'self'"),
+        ("/lab?run=1&x=embed=true", "'self'"),
+        ("/lab?embed=true", "'self'"),
+        ("/lab?run=&embed=true", "'self'"),
+        ("/lab?class=1&embed=true", "'self'"),
+        ("/lab/system?run=1&embed=true", "'self'"),
+        (f"/lab?{'a=1&' * 300}", "'self'"),
+        *((f"{page}?run=1&embed=true", "'self'") for page in PAGES if page not in ("/lab", "/curvature")),
+    ],
+)
+def test_a_result_may_be_framed_anywhere_and_no_other_page_may(served: Served, path: str, by: str) -> None:
+    status, headers, _ = ask(served, path)
+    assert status == 200
+    assert headers["content-security-policy"].rpartition("frame-ancestors ")[2] == by
 
 
 @pytest.mark.parametrize(
@@ -83,6 +102,24 @@ def test_the_servers_own_pages_do(served: Served) -> None:
         assert opened.subprotocol == "streamlit"
 
 
+@pytest.mark.parametrize(
+    ("size", "pieces"), [(1_000_001, 1), (1_000_000, 100)], ids=["one that is whole", "one that does not end"]
+)
+def test_a_message_is_no_longer_than_a_page_needs(served: Served, size: int, pieces: int) -> None:
+    left = iter(range(pieces))
+    with connect(
+        f"ws://127.0.0.1:{served.port}/_stcore/stream",
+        subprotocols=["streamlit"],  # type: ignore[list-item]
+    ) as opened:
+        with suppress(ConnectionClosed):
+            opened.send(bytes(size) for _ in left)
+        with suppress(ConnectionClosed):
+            while True:
+                opened.recv(30)
+        assert opened.close_code == CloseCode.MESSAGE_TOO_BIG
+    assert pieces == 1 or len(list(left)) > 50, "it was refused before it was there"
+
+
 def test_nothing_is_uploaded_without_the_token_of_the_page(served: Served) -> None:
     path = "/_stcore/upload_file/some-session/some-file"
     for headers in (
@@ -114,6 +151,15 @@ def test_what_nobody_needs_is_closed(served: Served) -> None:
     assert ask(served, "/live/none", "POST", b"")[0] == 405
     status, _, text = ask(served, f"/live/{'0' * 32}?cursor={'a' * 20_000}")
     assert (status, "16,000" in text) == (414, True)
+
+
+@pytest.mark.parametrize("below", ["", "/x", "/x/y"])
+@pytest.mark.parametrize("path", ["/_stcore/metrics", "/_stcore/agent/interact", "/_stcore/agent/mcp"])
+def test_it_is_closed_below_a_path_too(below: str, path: str) -> None:
+    answer = Route("/{rest:path}", lambda request: PlainTextResponse("numbers"))
+    app = TestClient(Guard(Starlette(routes=[answer])), base_url="http://localhost")
+    assert app.get(f"{below}{path}").status_code == 404
+    assert app.get(f"{below}/_stcore/health").text == "numbers"
 
 
 def test_the_health_of_the_server_is_told_without_a_cookie_or_a_name(served: Served) -> None:

@@ -14,6 +14,7 @@ from streamlit.web.server.server_util import AUTH_COOKIE_NAME  # noqa: TID251
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value  # noqa: TID251
 
 from dropviz.web import login
+from dropviz.web.accounts import Watch
 
 SECRET = "a secret of this test, long enough to sign with"
 ORIGIN = "https://dropviz.example"
@@ -28,15 +29,14 @@ AUTH = {"redirect_uri": f"{ORIGIN}/oauth2callback", "cookie_secret": SECRET}
 
 
 @pytest.fixture(autouse=True)
-def _looked_up_anew() -> None:
-    """Whether there are accounts is remembered for a second, which is longer than a test takes."""
-    login._required.cache_clear()
+def _looked_up_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether there are accounts is remembered, and that there were."""
+    monkeypatch.setattr("dropviz.web.accounts.watch", Watch())
 
 
 @pytest.fixture
 def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Secrets with a section [auth]."""
-    monkeypatch.setattr(secrets_singleton, "load_if_toml_exists", lambda: True)
     monkeypatch.setattr(secrets_singleton, "_secrets", {"auth": AUTH})
 
 
@@ -173,7 +173,7 @@ def back(wanted: str, user: dict[str, object] | None = USER) -> tuple[str, bool]
 
 
 def test_without_accounts_nothing_wants_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secrets_singleton, "load_if_toml_exists", lambda: False)
+    monkeypatch.setattr(secrets_singleton, "_secrets", {"other": "one"})
     assert not login.required()
     assert client().get("/live/x").text == "numbers"
 

@@ -1,4 +1,4 @@
-"""Administration: by the server's token alone, slowed down for who guesses, and absent where there is no token."""
+"""Administration: by the server's token alone, whatever others type, and absent where there is no token."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from dropviz import settings
 from dropviz.web import admin
+from dropviz.web.visitor import COOKIE
 from tests.web.looking import texts
 
 TOKEN = "correct horse battery"
@@ -18,7 +19,7 @@ TOKEN = "correct horse battery"
 def _no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DROPVIZ_ADMIN_TOKEN", "DROPVIZ_ADMIN_TOKEN_FILE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(admin, "gate", admin.Gate())
+    monkeypatch.setattr(admin, "refusals", admin.Refusals())
 
 
 def sign_in(app, token: str):
@@ -74,9 +75,6 @@ def test_the_right_token_signs_this_session_in_until_it_signs_out(
     assert "This is not the administration token" in texts(app)
     assert admin.SIGNED_IN not in app.session_state
     app = sign_in(app, TOKEN)
-    assert "try again in 1 s" in texts(app)
-    monkeypatch.setattr(admin, "gate", admin.Gate())
-    app = sign_in(app, TOKEN)
     assert "Sign out" in [button.label for button in app.button]
     assert "Sign out" not in [button.label for button in visit("6_System").button], "another tab"
     assert TOKEN not in str(app.session_state)
@@ -95,29 +93,39 @@ def test_another_token_ends_what_the_former_one_began(visit, monkeypatch: pytest
     assert "Sign out" not in [button.label for button in app.run().button]
 
 
-def test_who_guesses_waits_twice_as_long_each_time_and_others_do_not() -> None:
-    gate, now = admin.Gate(), 1000.0
-    for expected in (1, 2, 4, 8, 16):
-        assert "not the administration token" in gate.refusal("guesser", "?", TOKEN, now)
-        assert f"in {expected} s" in gate.refusal("guesser", TOKEN, TOKEN, now)
-        assert gate.refusal("teacher", TOKEN, TOKEN, now) == ""
-        now += expected
-    assert gate.refusal("guesser", TOKEN, TOKEN, now) == ""
-    assert "not the administration token" in gate.refusal("guesser", "?", TOKEN, now)
-    assert "in 1 s" in gate.refusal("guesser", "?", TOKEN, now), "a right one begins the count anew"
+def test_nobody_keeps_the_administrator_out_by_typing_wrong_tokens(
+    visit, cookies: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("DROPVIZ_ADMIN_TOKEN", TOKEN)
+    caplog.set_level(logging.INFO)
+    app = visit("6_System")
+    for number in range(admin.MOST_LOGGED + 5):
+        cookies[COOKIE] = f"{number:032x}"
+        app = sign_in(app, f"wrong horse battery {number}")
+        assert admin.REFUSED in texts(app)
+    app = sign_in(app, TOKEN)
+    assert "Sign out" in [button.label for button in app.button], "who typed the last wrong one"
+    cookies[COOKIE] = "f" * 32
+    app = sign_in(visit("6_System"), TOKEN)
+    assert "Sign out" in [button.label for button in app.button], "somebody else"
+    assert caplog.messages.count("administration refused") == admin.MOST_LOGGED
+    assert sum("again and again" in message for message in caplog.messages) == 1
 
 
-def test_guessers_with_ever_new_cookies_are_slowed_down_together() -> None:
-    gate = admin.Gate()
-    for number in range(admin.MOST_FAILURES):
-        assert "not the administration token" in gate.refusal(f"visitor {number}", "?", TOKEN, 10.0 + number)
-    assert "in 40 s" in gate.refusal("one more", TOKEN, TOKEN, 30.0)
-    assert gate.refusal("one more", TOKEN, TOKEN, 10.0 + admin.AMONG_SECONDS) == ""
-    for number in range(3 * admin.MOST_VISITORS):
-        gate.refusal(f"new {number}", "?", TOKEN, 1e6 + 10 * number)
-    assert len(gate._failures) == admin.MOST_VISITORS
+def test_the_right_token_alone_passes() -> None:
+    letters = "größer als sechzehn"
+    assert admin.passes(letters, letters)
+    for given in ("", " ", TOKEN[:-1], f"{TOKEN} ", TOKEN.upper(), f"{TOKEN}\0", letters):
+        assert not admin.passes(given, TOKEN)
 
 
-def test_a_token_may_have_any_letters() -> None:
-    assert admin.Gate().refusal("a", "größer als sechzehn", "größer als sechzehn", 0.0) == ""
-    assert admin.Gate().refusal("a", "größer als sechzehn", TOKEN, 0.0) != ""
+def test_refusals_are_logged_again_when_they_get_fewer(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    refusals = admin.Refusals()
+    for now in (0.0, 30.0, 61.0):
+        caplog.clear()
+        for _ in range(2 * admin.MOST_LOGGED):
+            refusals.note(now)
+        logged = caplog.messages.count("administration refused")
+        assert logged == (0 if now == 30.0 else admin.MOST_LOGGED)
+        assert len(caplog.messages) == logged + (now != 30.0)

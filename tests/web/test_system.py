@@ -5,17 +5,24 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 from streamlit.testing.v1 import AppTest
 
 from dropviz.experiment import ExperimentSpec
+from dropviz.export.archive import members, opened, write_zip
 from dropviz.store import Store, Worker
 from dropviz.web import admin, disk, live
+from dropviz.web.plain import CUT
+from dropviz.web.system.tables import MOST_SHOWN
+from tests.export.played import run_next
 from tests.web.looking import texts
 
 OTHER, THIRD = "f" * 32, "e" * 32
 TOKEN = "correct horse battery"
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
 @pytest.fixture(autouse=True)
@@ -153,6 +160,35 @@ def test_failures_are_ones_own_and_their_tracebacks_an_administrators(
     found = tables(app)["Jobs that failed, the latest first"]
     assert [line["why"] for line in found] == ["It was too cold", "It was too hot"]
     assert [code.value for code in app.code] == ["Traceback of dropout", "Traceback of none"]
+
+
+def test_what_an_imported_run_says_of_its_failures_is_text(
+    visit, store: Store, spec: ExperimentSpec, me: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = "[Session expired, sign in](https://evil.example)"
+    long = f"![x](https://evil.example/x.png) <b>www.evil.example</b> {'and so on ' * 500}"
+    elsewhere = Store.open(tmp_path / "elsewhere" / "dropviz.db")
+    made = elsewhere.submit(spec.with_settings(['arms=["none", "dropout"]']))
+    for error in (link, long):
+        run_next(elsewhere, outcome="failed", error=error)
+    write_zip(tmp_path / "run.zip", members(elsewhere, elsewhere.experiment(made)))
+    elsewhere.close()
+    store.keep_import(opened((tmp_path / "run.zip").read_bytes()), owner=OTHER)
+    app = as_admin(visit, monkeypatch)
+    assert not app.exception
+    cells = [line["why"] for line in tables(app)["Jobs that failed, the latest first"]]
+    said = sorted(read(cell) for cell in cells)
+    assert said == sorted([link, f"{long[:MOST_SHOWN]}…"])
+    assert [code.value for code in app.code] == [long], "the rest of it is folded"
+
+
+def read(cell: str) -> str:
+    """What stands in a cell of a table, which must be nothing but text."""
+    tokens = [child for token in MARKDOWN.parse(cell) for child in token.children or ()]
+    assert {token.type for token in tokens} <= {"text", "text_special"}
+    for address in ("https://", "www."):  # of which Streamlit makes links by itself
+        assert address not in cell
+    return "".join(token.content for token in tokens).replace(CUT, "")
 
 
 def test_the_disk_is_shown_by_part_and_warned_of(

@@ -12,7 +12,7 @@ from dropviz.web.admin import is_admin
 from dropviz.web.ages import age
 from dropviz.web.live import store
 from dropviz.web.system.queue import DOES
-from dropviz.web.system.tables import table
+from dropviz.web.system.tables import cut, table
 from dropviz.web.visitor import visitor
 
 MOST_LISTED = 10
@@ -27,11 +27,17 @@ def failures() -> None:
     st.header("Recent failures" if admin else "Your recent failures")
     now = store().now()
     table([_line(job, now) for job in failed], "Jobs that failed, the latest first")
-    if admin:
-        for job in failed:
-            if job.traceback:
-                with st.expander(f"Traceback of job {job.id}"):
-                    st.code(job.traceback, language=None)
+    for job in failed:
+        if job.error and cut(job.error) != job.error:
+            _folded(f"All of the error of job {job.id}", job.error)
+        if admin and job.traceback:
+            _folded(f"Traceback of job {job.id}", job.traceback)
+
+
+def _folded(title: str, text: str) -> None:
+    """A long text, shown as it is."""
+    with st.expander(title):
+        st.code(text, language=None)
 
 
 def _line(job: Job, now: float) -> dict[str, Any]:
@@ -40,5 +46,5 @@ def _line(job: Job, now: float) -> dict[str, Any]:
         "what": label(job.arm) if job.arm else DOES[job.kind],
         "when": f"{age(max(0.0, now - (job.finished_at or now)))} ago",
         "attempts": job.attempt,
-        "why": job.error or "–",
+        "why": cut(job.error or "–"),
     }

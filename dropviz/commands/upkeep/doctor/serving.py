@@ -1,4 +1,4 @@
-"""Checks of serving: the engine, the port, what browsers get, PostgreSQL, a cluster, and a browser for the tests."""
+"""Checks of serving: the engine, the port, accounts, what browsers get, PostgreSQL, a cluster, and a browser for the tests."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 from importlib import resources
 
+from dropviz import settings
+from dropviz.commands.serve import find_app, has_accounts
 from dropviz.commands.upkeep.doctor.registry import Answer, Context, check
 from dropviz.engine import engine_runs
-from dropviz.store import Store, StoreError
+from dropviz.store import Store, StoreError, Worker
+from dropviz.store.looking import schema
+from dropviz.store.migrations import VERSION
 from dropviz.web.plotly_js import address
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -23,19 +27,26 @@ LARGEST_HEALTH = 1000  # bytes of the page's answer
 def engine(_: Context) -> Iterator[Answer]:
     """Whether one serves the store at the moment."""
     try:
-        store = Store.open(verify=False)
+        workers = _workers()
     except StoreError:
         yield "warning", "unknown, since the store cannot be opened", ""
         return
-    try:
-        workers = store.workers()
-    finally:
-        store.close()
     if engine_runs() or workers:
         names = ", ".join(f"process {one.pid} on {one.host}" for one in workers)
         yield "ok", f"serves: {names or 'it is starting'}", ""
     else:
         yield "ok", "none runs; dropviz serve starts one", ""
+
+
+def _workers() -> list[Worker]:
+    """Those of the store; none of one that opening would make or upgrade."""
+    if schema(settings.store_url()) != VERSION:
+        return []
+    store = Store.open(verify=False)
+    try:
+        return store.workers()
+    finally:
+        store.close()
 
 
 @check("port")
@@ -73,6 +84,13 @@ def _is_ours(port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+@check("accounts")
+def accounts(_: Context) -> Iterator[Answer]:
+    """Whom pages are for; for nobody, where the secrets that say so cannot be read, which is the problem that it raises."""
+    alone = has_accounts(find_app().parent)
+    yield "ok", "pages are for accounts alone" if alone else "none: pages are for whoever reaches them", ""
 
 
 @check("browser files")
