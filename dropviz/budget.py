@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from math import prod
 
 from dropviz.choices import SpecError
+from dropviz.datasets.chains import ChainText
 from dropviz.experiment import EVALUATION_STREAMS, ExperimentSpec, live_steps, step_rows, surrogate_choices
 from dropviz.strategies import strategy
 
@@ -17,6 +18,7 @@ class Budget:
     """What one experiment may ask of this installation, what a sweep may, and how much one person may have waiting.
 
     Attributes:
+        tokens: Of texts that are generated, of all seeds.
         cells, sweep_seed_steps: Of a sweep.
         queued: Jobs of one person that wait: a largest sweep of six arms fits.
         queued_together: Of everybody.
@@ -29,6 +31,7 @@ class Budget:
     activations: int = 50_000_000
     seed_steps: int = 20_000_000
     passes: int = 2_000
+    tokens: int = 50_000_000
     cells: int = 400
     sweep_seed_steps: int = 100_000_000
     queued: int = 2_500
@@ -87,6 +90,16 @@ def exact_passes(spec: ExperimentSpec) -> int:
     if not any("estimator" in strategy(arm).choices for arm in spec.arms):
         return 0
     return spec.data.task.outputs * (step_rows(spec) if spec.data.task.kind == "language" else 1)
+
+
+def generated_tokens(spec: ExperimentSpec) -> int:
+    """Tokens that are drawn one after the other, over all seeds, before an arm's first step; none of a text that is there.
+
+    Of each seed a training text, and a validation and a test text that are as long as each other.
+    """
+    if not isinstance(spec.data, ChainText):
+        return 0
+    return spec.seeds * (spec.data.train_tokens + 2 * spec.data.held_out_tokens)
 
 
 def seeds_together(spec: ExperimentSpec, arm: str) -> int:
@@ -166,6 +179,12 @@ def check_budget(spec: ExperimentSpec, budget: Budget | None = None) -> None:
             exact_passes(spec),
             budget.passes,
             "backward passes in a step of the exact estimator",
+        ),
+        (
+            "data.train_tokens, data.held_out_tokens or seeds",
+            generated_tokens(spec),
+            budget.tokens,
+            "tokens of generated texts (tokens × seeds)",
         ),
     ]
     for setting, amount, limit, unit in amounts:

@@ -67,7 +67,16 @@ def write_zip(to: Path | IO[bytes], files: Iterable[Member]) -> None:
 
 
 def opened(content: bytes) -> ImportedExperiment:
-    """The experiment that an exported zip holds; only ``run.json`` and ``run.safetensors`` are read, in memory.
+    """The experiment that an exported zip holds.
+
+    Raises:
+        SpecError: One sentence about what is wrong with the file.
+    """
+    return record.read(*unpacked(content))
+
+
+def unpacked(content: bytes) -> tuple[bytes, bytes]:
+    """``run.json`` and ``run.safetensors`` of an exported zip, all that is read of it, in memory.
 
     Raises:
         SpecError: One sentence about what is wrong with the file.
@@ -83,7 +92,7 @@ def opened(content: bytes) -> ImportedExperiment:
         if isinstance(error, SpecError):
             raise
         raise SpecError(f"The zip is damaged ({error}): download it again.") from None
-    return record.read(run, numbers)
+    return run, numbers
 
 
 def _check_directory(content: bytes) -> None:

@@ -17,10 +17,11 @@ from safetensors.numpy import load, save
 
 from dropviz.choices import Choices, SpecError, shown
 from dropviz.experiment import ExperimentSpec
+from dropviz.export.amounts import MOST_METRICS, check_job, check_list, check_run, moments
 from dropviz.export.series import points_of
 from dropviz.export.summary import versions
-from dropviz.store import Experiment, Job, Point, SnapshotRow, Store
-from dropviz.store.imports import PROVENANCE, ImportedExperiment, ImportedJob
+from dropviz.store import Experiment, Job, SnapshotRow, Store
+from dropviz.store.imports import PROVENANCE, Columns, ImportedExperiment, ImportedJob
 from dropviz.store.records import FINAL
 
 FORMAT = 1
@@ -49,7 +50,7 @@ class JobEntry(Choices):
     device: str = Field(max_length=40)
     error: str | None = Field(None, max_length=20_000)
     seconds: dict[str, float] = Field(max_length=len(SPENT_ON))
-    metrics: tuple[str, ...] = Field(max_length=10_000)
+    metrics: tuple[str, ...] = Field(max_length=MOST_METRICS)
     arrays: tuple[ArrayEntry, ...] = Field(max_length=MOST_ARRAYS)
 
 
@@ -144,8 +145,10 @@ def read(run: bytes, numbers: bytes) -> ImportedExperiment:
         reason := spec.data.missing()
     ):  # without it nobody knows what its task is
         raise SpecError(f"This run is about a file of its owner's, which must be here first. {reason}")
+    check_list(numbers, sum(3 + len(job.arrays) for job in file.jobs))
     tensors = _tensors(numbers)
     _check_places(file, spec)
+    _check_amounts(file, spec, tensors)
     return ImportedExperiment(
         spec=spec,
         created_at=file.created_at,
@@ -195,6 +198,22 @@ def _check_places(file: RunFile, spec: ExperimentSpec) -> None:
             raise SpecError(
                 f"run.json places {arm[:40]} at seed {seed} where it is not: export the run again."
             )
+    placed = {number for _, _, number, _ in file.places}
+    if unused := next((job for number, job in enumerate(file.jobs) if number not in placed), None):
+        raise SpecError(
+            f"run.json has a job of {unused.arm[:40]} in which no seed of its spec has a place: export the run again."
+        )
+
+
+def _check_amounts(file: RunFile, spec: ExperimentSpec, tensors: dict[str, np.ndarray]) -> None:
+    """No job holds more than it can have recorded, and all together not more than can be kept."""
+    rows, times = [], moments(spec)
+    for number, job in enumerate(file.jobs):
+        points = len(_tensor(tensors, f"{number}/values", "float64", (None, len(job.seeds))))
+        names = [array.name for array in job.arrays]
+        check_job(job.arm, metrics=job.metrics, points=points, arrays=names, moments=times)
+        rows.append(points + len(names))
+    check_run(rows)
 
 
 def _job(number: int, job: JobEntry, tensors: dict[str, np.ndarray], spec: ExperimentSpec) -> ImportedJob:
@@ -202,19 +221,15 @@ def _job(number: int, job: JobEntry, tensors: dict[str, np.ndarray], spec: Exper
     steps = _tensor(tensors, f"{number}/steps", "int64", (len(values),))
     metrics = _tensor(tensors, f"{number}/metrics", "int64", (len(values),))
     last = spec.train.steps
-    outside = [
-        step for step in (*steps.tolist(), job.step, *(a.step for a in job.arrays)) if not 0 <= step <= last
-    ]
+    ends = [int(steps.min()), int(steps.max())] if len(steps) else []
+    outside = [step for step in (*ends, job.step, *(a.step for a in job.arrays)) if not 0 <= step <= last]
     if outside:
         raise SpecError(
             f"Step {outside[0]} of {job.arm[:40]} is not among the run's {last:,}: export the run again."
         )
     if len(metrics) and not (metrics.min() >= 0 and metrics.max() < len(job.metrics)):
         raise SpecError(f"A number of {job.arm[:40]} belongs to no metric: export the run again.")
-    points = [
-        Point(seq=seq, step=int(steps[seq]), name=job.metrics[metrics[seq]], values=values[seq])
-        for seq in range(len(values))
-    ]
+    points = Columns(names=job.metrics, metrics=metrics, steps=steps, values=values)
     arrays = [
         SnapshotRow(
             seq=len(points) + i, step=a.step, name=a.name, array=_tensor(tensors, f"{number}/array/{i}")

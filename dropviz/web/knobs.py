@@ -109,8 +109,20 @@ def knob(key: Keys, path: str, field: FieldInfo, value: Any) -> Any:
 def _list(look: dict[str, Any], value: list[Any] | tuple[Any, ...]) -> list[Any]:
     look |= {"help": f"{look['help']} Separate by commas."}
     text = st.text_input(value=", ".join(map(str, value)), **look)
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    return [int(part) if part.isdecimal() else part for part in parts]
+    return typed_list(text)
+
+
+def typed_list(text: str) -> list[Any]:
+    """What stands between the commas, each as ``typed`` reads it."""
+    return [typed(part.strip()) for part in text.split(",") if part.strip()]
+
+
+def typed(text: str) -> Any:
+    """The whole number that a text is; any other text as it stands, which is refused in a sentence where a number belongs."""
+    try:
+        return int(text) if text.isdecimal() else text
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        return text
 
 
 def _number_or(look: dict[str, Any], value: Any, words: list[str]) -> Any:
@@ -118,7 +130,7 @@ def _number_or(look: dict[str, Any], value: Any, words: list[str]) -> Any:
     options = list(dict.fromkeys([*words, *NUMBERS, str(value)]))
     look |= {"help": f"{look['help']} Type any other number."}
     chosen = st.selectbox(options=options, index=options.index(str(value)), accept_new_options=True, **look)
-    return int(chosen) if chosen.isdecimal() else chosen
+    return typed(chosen)
 
 
 def _decade(value: int) -> int:

@@ -12,9 +12,10 @@ from dropviz.budget import (
     Budget,
     activations,
     check_budget,
+    generated_tokens,
     seeds_together,
 )
-from dropviz.experiment import ExperimentSpec, SpecError, preset
+from dropviz.experiment import ExperimentSpec, SpecError, preset, preset_names
 from dropviz.models import registry
 from tests.computing.tasks import fits
 from tests.computing.tiny import experiment
@@ -87,6 +88,44 @@ def test_the_exact_estimator_is_refused_where_a_step_would_take_thousands_of_pas
         check_budget(text, Budget())
     check_budget(text.with_settings(["arms=['none','dropout','implicit']"]), Budget())
     check_budget(preset("noisy-digits").with_settings(["surrogate.estimator=exact"]), Budget())
+
+
+def chain(tokens: int, seeds: int, name: str = "markov") -> ExperimentSpec:
+    settings = [f"data.name={name}", f"data.train_tokens={tokens}", "data.held_out_tokens=1000"]
+    return preset("markov-lstm").with_settings([*settings, f"seeds={seeds}"])
+
+
+@pytest.mark.parametrize("name", ["markov", "hmm"])
+def test_the_tokens_of_a_generated_text_are_counted_as_they_are_drawn(name: str) -> None:
+    spec = chain(2000, 3, name)
+    texts = [spec.data.load(seed) for seed in spec.seed_list()]
+    drawn = sum(len(part) for text in texts for part in (text.train, text.validation, text.test))
+    assert generated_tokens(spec) == drawn == 12_000
+
+
+def test_generated_texts_of_all_seeds_together_have_a_budget() -> None:
+    check_budget(chain(10_000_000, 4), Budget())
+    with pytest.raises(SpecError) as refused:
+        check_budget(chain(10_000_000, 200), Budget())
+    assert str(refused.value) == (
+        "This asks for 2,000,400,000 tokens of generated texts (tokens × seeds), over this server's budget of 50,000,000:"
+        " lower data.train_tokens, data.held_out_tokens or seeds."
+    )
+    assert generated_tokens(chain(2000, 3)) <= 12_000
+    check_budget(chain(2000, 3), Budget(tokens=12_000))
+    with pytest.raises(SpecError, match="12,000 tokens"):
+        check_budget(chain(2000, 3), Budget(tokens=11_999))
+
+
+def test_a_text_that_is_there_costs_no_tokens() -> None:
+    ptb = preset("markov-lstm").with_settings(["data.name=ptb", "seeds=256"])
+    assert generated_tokens(ptb) == generated_tokens(preset("noisy-digits")) == 0
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_is_within_the_budget_at_the_most_seeds_of_generated_texts(name: str) -> None:
+    check_budget(preset(name), Budget())
+    assert generated_tokens(preset(name).with_settings(["seeds=256"])) <= Budget().tokens
 
 
 def test_seeds_that_stop_early_train_one_by_one() -> None:

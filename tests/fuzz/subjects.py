@@ -23,6 +23,7 @@ from dropviz.store import UnknownClass
 from dropviz.sweeps import Sweep, question, question_names, read_values
 from dropviz.web.arrays import KINDS
 from dropviz.web.board import asked_of
+from dropviz.web.knobs import typed, typed_list
 from dropviz.web.lessons.pad import drawn_of
 from tests.fuzz import inputs, pages
 from tests.fuzz.world import World, zipped
@@ -85,6 +86,7 @@ def subjects(world: World) -> dict[str, Subject]:
             inputs=st.tuples(inputs.texts, inputs.texts, st.lists(inputs.short, max_size=15)),
             feed=partial(_described, world),
         ),
+        "typed values": Subject(inputs=_typings(), feed=_typed),
         "what a component sends": Subject(inputs=inputs.values, feed=partial(_sent, world)),
     }
 
@@ -279,6 +281,23 @@ def _described(world: World, said: tuple[str, str, list[str]]) -> None:
     for text in (line.name, *line.tags):
         assert text.isprintable()
         assert len(text) <= 120
+
+
+def _typings() -> st.SearchStrategy[tuple[str, str]]:
+    digits = st.one_of(inputs.numbers, st.integers(4200, 4400).map("9".__mul__)).map(str)
+    lists = st.lists(st.one_of(digits, inputs.short), max_size=5).map(", ".join)
+    return st.tuples(st.sampled_from(["list", "number or word"]), st.one_of(inputs.texts, digits, lists))
+
+
+def _typed(said: tuple[str, str]) -> None:
+    """What a form's text becomes is a spec, or refused as any other value is."""
+    what, text = said
+    table = PRESETS["noisy-digits"]
+    if what == "list":
+        changed = {"model": table["model"] | {"widths": typed_list(text)}}
+    else:
+        changed = {"observe": table["observe"] | {"statistics": typed(text)}}
+    ExperimentSpec.from_table(table | changed)
 
 
 def _sent(world: World, value: Any) -> None:

@@ -14,7 +14,7 @@ EXAMPLES = 25
 NAMES = (
     "spec tables", "settings", "links to settings", "TOML files", "JSON files", "values of a sweep", "sweeps", "CSV uploads",
     "text uploads", "paths of files", "damaged zips", "changed runs in zips", "damaged numbers in zips", "data routes",
-    "addresses of pages", "class links", "lesson files", "names, notes and tags", "what a component sends",
+    "addresses of pages", "class links", "lesson files", "names, notes and tags", "typed values", "what a component sends",
 )  # fmt: skip
 
 

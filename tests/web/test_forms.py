@@ -21,7 +21,7 @@ from dropviz.experiment import (
     preset,
     preset_names,
 )
-from dropviz.web.knobs import Keys, summary
+from dropviz.web.knobs import Keys, summary, typed
 
 VARIANTS = {
     "moons": ["data=two-moons"],
@@ -178,7 +178,15 @@ def test_what_is_set_is_what_is_handed_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"), [("wide", "widths"), ("", "widths"), ("12.5", "widths"), ("-3", "widths")]
+    ("text", "sentence"),
+    [
+        ("wide", "it must be a whole number"),
+        ("", "give at least 1"),
+        ("12.5", "it must be a whole number"),
+        ("-3", "it must be at least 1"),
+        ("9" * 400, "it must be at most 4096"),
+        ("9" * 5000, "it must be a whole number"),
+    ],
 )
 def test_a_list_that_makes_no_sense_is_refused_by_the_server_and_stays_in_the_form(
     text: str, sentence: str
@@ -187,8 +195,25 @@ def test_a_list_that_makes_no_sense_is_refused_by_the_server_and_stays_in_the_fo
     app.text_input(key="here/model.mlp.widths").set_value(text).run()
     assert not app.exception
     assert app.text_input(key="here/model.mlp.widths").value == text
-    with pytest.raises(SpecError, match=sentence):
+    with pytest.raises(SpecError, match=rf"widths.*is not possible: .*{sentence}"):
         ExperimentSpec.from_table(table(app))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("7", 7), ("007", 7), ("auto", "auto"), ("-1", "-1"), ("²", "²"), ("9" * 5000, "9" * 5000)],
+)
+def test_what_is_typed_is_a_number_where_it_can_be_read_as_one_and_is_refused_by_the_server(
+    text: str, value: Any
+) -> None:
+    assert typed(text) == value
+    asked = preset("noisy-digits").to_table()
+    asked["observe"]["statistics"] = typed(text)
+    if value in (7, "auto"):
+        assert ExperimentSpec.from_table(asked).observe.statistics == value
+        return
+    with pytest.raises(SpecError, match=r"^statistics = .* is not possible: give a whole number from 0"):
+        ExperimentSpec.from_table(asked)
 
 
 def test_an_arm_may_have_any_k() -> None:

@@ -81,7 +81,8 @@ def drawn(draw: Draw, guess: str) -> list[float]:
 
 def option(choose: Choose, guess: str) -> int:
     """Which option was chosen, from 0; −1 for none."""
-    return int(guess) - 1 if guess.isdecimal() and 1 <= int(guess) <= len(choose.options) else -1
+    numbers = [str(number) for number in range(1, len(choose.options) + 1)]
+    return numbers.index(guess) if guess in numbers else -1
 
 
 def predicted(lesson: Lesson, guess: str) -> bool:
