@@ -33,6 +33,7 @@ test: setup-dev ## Run the tests; those that need Chromium or PostgreSQL where t
 
 faults: setup-dev ## Do at least 200 random faults to mixed runs and each fault by itself; pages must be true within 15 s.
 	$(bin)/python -m tests.faults.random $(ARGS)
+	$(bin)/python -m tests.faults.random --postgresql $(ARGS)
 	FAULTS_WITHIN=15 $(pytest) tests/faults
 
 test-slow: setup-dev ## Run the tests that take too long for every change.
@@ -76,6 +77,7 @@ screenshots: setup-dev ## Take the pictures of the Lab (docs/images/).
 
 image: ## Build the container image; DEVICE=cpu or cuda, and pip's settings (PIP_INDEX_URL, …), pass through.
 	docker build --build-arg DEVICE --build-arg PIP_INDEX_URL --build-arg PIP_EXTRA_INDEX_URL \
+		--build-arg PIP_FIND_LINKS --build-arg PIP_CERT \
 		--build-arg VERSION="$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)" --build-arg REVISION="$$(git rev-parse HEAD)" \
 		--tag $(IMAGE) $(ARGS) .
 

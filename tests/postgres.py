@@ -91,11 +91,15 @@ class Server:
         self.process.send_signal(signal.SIGINT)
         self.process.wait(PATIENCE_SECONDS)
 
+    def crash(self) -> None:
+        """End all its processes as a crash does: what had not reached a file is lost."""
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(PATIENCE_SECONDS)
+
     def stop(self) -> None:
         """Stop it and remove all of it; nothing of it is worth writing."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGQUIT)
-            self.process.wait(PATIENCE_SECONDS)
+            self.crash()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _initialize(self) -> None:

@@ -15,6 +15,7 @@ from dropviz.engine.checkpoints import Checkpoints
 from dropviz.engine.daily import DailyPrune
 from dropviz.engine.protocol import Engine, Placed
 from dropviz.engine.pulse import SILENT, Beating
+from dropviz.engine.recorder import EXIT_LOST
 from dropviz.engine.silence import Silence
 from dropviz.engine.stopping import Stopping
 from dropviz.store import Store, StoreError, Worker
@@ -26,6 +27,7 @@ GRACE_SECONDS = 0.5  # a child that is to stop ends itself; after this it is kil
 BEAT_SECONDS = 2.0
 UNUSABLE_SECONDS = 1.0  # until a store that could not be used is tried again
 SWEEP_SECONDS = 60.0
+SHORTEST_REST, LONGEST_REST = 1.0, 30.0  # seconds without a new child, after none could start
 UNWATCHED_SECONDS = 10.0
 FROZEN_SECONDS = 5.0  # between two rounds of housekeeping: this process, or the store, stood still, so silence says nothing
 STARTING_SECONDS = 60.0  # a child that has not reported yet may still be importing torch from a cold disk
@@ -47,6 +49,7 @@ class Dispatcher:
         self._condemned: dict[tuple[int, int], float] = {}
         self._listen_anew()
         self._daily_prune = DailyPrune(store)
+        self._rest, self._rested_at = 0.0, float("-inf")
         self._beaten_at = self._listened_at = self._swept_at = float("-inf")
 
     def _listen_anew(self) -> None:
@@ -97,15 +100,22 @@ class Dispatcher:
             time.sleep(IDLE_SECONDS)
 
     def _place(self, free: int) -> None:
-        while free > 0 and (claim := self.store.claim(self.worker_id)):
+        """Fill the free slots. A machine that has no memory or no process left for a child gets a rest; the jobs wait for it."""
+        while (
+            free > 0 and time.monotonic() >= self._rested_at and (claim := self.store.claim(self.worker_id))
+        ):
             free -= 1
             self._pulse.beat()  # many slots, or a busy store, make a round long
             about = logs.of(job=claim.job_id, attempt=claim.attempt, kind=claim.kind, arm=claim.arm or None)
             logger.info("job placed", extra=about)
             try:
                 self.engine.submit(claim)
-            except (OSError, EOFError) as error:  # no memory or no process left: the job is tried again
-                self._ended[claim.job_id, claim.attempt] = "crashed", f"No process could start ({error})"
+            except (OSError, EOFError) as error:
+                self._ended[claim.job_id, claim.attempt] = "released", f"No process could start ({error})"
+                self._rest = min(max(SHORTEST_REST, 2 * self._rest), LONGEST_REST)
+                self._rested_at = time.monotonic() + self._rest
+            else:
+                self._rest = 0.0
 
     def _bury(self) -> None:
         """Tell the store what ended. What it cannot take now it is told in a later round."""
@@ -226,4 +236,6 @@ def _death(job: Placed) -> tuple[Outcome, str]:
     if exit_code < 0:
         name = signal.Signals(-exit_code).name
         return "crashed", f"The training process was killed by signal {-exit_code} ({name})"
+    if exit_code == EXIT_LOST:
+        return "crashed", "The store had lost points of it"
     return "crashed", f"The training process ended with exit code {exit_code}"

@@ -24,17 +24,18 @@ from dropviz import settings
 from dropviz.engine.checkpoints import Checkpoint, Checkpoints
 from dropviz.engine.insisting import T, insist
 from dropviz.store import Claim, Point, SnapshotRow, Store, StoreError
-from dropviz.store.records import Orders, Outcome
+from dropviz.store.records import LostPoints, Orders, Outcome
 
 FLUSH_SECONDS = 0.15
 ORDERS_SECONDS = 0.04  # how often it asks whether the job is to stop: a small read of a file,
 SHARED_ORDERS_SECONDS = 0.2  # or of a server that children of many machines ask
 HEARTBEAT_SECONDS = 1.0
-IDLE_SECONDS = 120.0  # without progress, after which the page says so
+IDLE_SECONDS = 10.0  # without news of training, after which the page says so;
+IDLE_TIMES, MOST_IDLE_SECONDS = 5.0, 120.0  # so many of its longest wait where that is more, within reason
 FROZEN_SECONDS = (
     5.0  # between two looks of this thread: the whole process stood still, which is no fault of training
 )
-EXIT_SUPERSEDED, EXIT_BROKEN = 3, 4
+EXIT_SUPERSEDED, EXIT_BROKEN, EXIT_LOST = 3, 4, 5
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ class Recorder:
         self._changed = threading.Condition()
         self._blocked = False  # nothing can be written at the moment
         self._beaten_at = self._moved_at = self._looked_at = time.monotonic()
+        self._longest = 0.0  # seconds between two pieces of news
         self._flushed_at = float("-inf")
         self._patience = settings.step_seconds()
         self._training = threading.get_ident()
@@ -94,7 +96,9 @@ class Recorder:
         """Hand over records, weights, a checkpoint, or the end; returns at once, unless nothing can be written."""
         with self._changed:
             self._changed.wait_for(lambda: not self._blocked)
-            self._moved_at = time.monotonic()
+            now = time.monotonic()
+            self._longest = max(self._longest, now - self._moved_at)
+            self._moved_at = now
             self._items.append(item)
             if (
                 self._is_due()
@@ -110,6 +114,9 @@ class Recorder:
         try:
             while not self._turn():
                 pass
+        except LostPoints as error:  # the engine queues the job again, and it begins where it was saved
+            logger.warning("%s", error)
+            os._exit(EXIT_LOST)
         except Exception:  # without this thread the other one would train for nobody
             logger.exception("the job cannot be recorded")
             os._exit(EXIT_BROKEN)
@@ -207,7 +214,8 @@ class Recorder:
 
     def _idle_rate(self) -> float | None:
         """No steps a second, where training waits or has stood still for long; else None, for the last that was measured."""
-        still = time.monotonic() - self._moved_at > min(IDLE_SECONDS, self._patience / 2)
+        usual = min(max(IDLE_SECONDS, IDLE_TIMES * self._longest), MOST_IDLE_SECONDS)
+        still = time.monotonic() - self._moved_at > min(usual, self._patience / 2)
         return 0.0 if (still or self._blocked) and self.claim.kind == "train" else None
 
     def _finish(self, ending: Ending) -> bool:

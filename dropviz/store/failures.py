@@ -9,7 +9,7 @@ CLASSES = {
     "was killed by signal": "killed",
     "was silent for": "silent",
     "ended with exit code": "exited",
-    "No process could start": "no process",
+    "had lost points": "lost points",
     "has other code": "other code",
     "This torch cannot use": "no device",
 }

@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, delete, insert, select, update
 
 from dropviz.store.leases import orders
-from dropviz.store.records import Orders, Point, SnapshotName, SnapshotRow, StoreError
+from dropviz.store.records import LostPoints, Orders, Point, SnapshotName, SnapshotRow
 from dropviz.store.schema import arrays, jobs, points
 
 
@@ -30,7 +30,7 @@ def append(
     change, so it comes before that as a whole, or after it and writes nothing.
 
     Raises:
-        StoreError: Points before these are missing: a server that crashed may have lost what had not reached its disk.
+        LostPoints: Points before these are missing.
     """
     wants = orders(connection, job_id, attempt, hold=True)
     if wants == "superseded":
@@ -38,9 +38,7 @@ def append(
     last = last_seq(connection, job_id)
     new = [record for record in records if record.seq > last]
     if new and new[0].seq != last + 1:
-        raise StoreError(
-            f"Points of job {job_id} are missing after number {last}: it begins again where it was saved."
-        )
+        raise LostPoints(f"The store has lost points of job {job_id}, all after number {last}")
     scalars = [point_row(job_id, record) for record in new if isinstance(record, Point)]
     if scalars:
         connection.execute(insert(points), scalars)

@@ -27,6 +27,13 @@ FINAL: tuple[State, ...] = ("stopped", "failed", "done")
 LEASE_SECONDS = 10.0
 
 
+class LostPoints(RuntimeError):
+    """Points that had been recorded are gone: a database that crashed may lose what had not reached its disk.
+
+    No ``StoreError``: to write again does not help, only to begin again at the last checkpoint, whose points are always there.
+    """
+
+
 class StoreError(ValueError):
     """The store cannot be used; the message says what is wrong with it and what to do.
 

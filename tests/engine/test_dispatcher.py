@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,21 @@ class Ended(Idle):
     def list(self) -> list[Placed]:
         placed, self.placed = self.placed, []
         return placed
+
+
+class Crowded(Idle):
+    """An engine on a machine that has no process left for a child."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def slots(self) -> int:
+        return 2
+
+    def submit(self, claim: Claim) -> None:
+        self.asked += 1
+        raise BlockingIOError(11, "Resource temporarily unavailable")
 
 
 @pytest.fixture
@@ -196,3 +212,36 @@ def test_an_engine_that_starts_releases_what_ended_here_and_nothing_of_other_mac
     assert Dispatcher(store, Idle())._take_up() == 2
     assert {one.worker_id for one in store.running()} == {"alive", "elsewhere"}
     assert {one.id for one in store.workers()} == {"alive", "elsewhere"}
+
+
+def test_jobs_wait_while_no_process_can_start_and_the_machine_is_asked_ever_more_seldom(
+    store: Store, tiny: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = [store.submit(tiny.with_settings([f"first_seed={seed}"])) for seed in (10, 20)]
+    clock = [1000.0]
+    monkeypatch.setattr("dropviz.engine.dispatcher.time.monotonic", lambda: clock[0])
+    engine = Crowded()
+    dispatcher = Dispatcher(store, engine)
+    asked_at = []
+    for _ in range(400):
+        before = engine.asked
+        dispatcher._place(2)
+        asked_at += [clock[0]] * (engine.asked - before)
+        dispatcher._bury()
+        clock[0] += 0.25
+    assert [late - early for early, late in pairwise(asked_at)] == [
+        1,
+        2,
+        4,
+        8,
+        16,
+        30,
+        30,
+    ]
+    for view_id in views:
+        (job,) = store.experiment(view_id).jobs
+        assert (job.state, job.error) == ("queued", None)
+    with store.database.read() as connection:
+        assert set(connection.execute(select(jobs.c.retries)).scalars()) == {0}
+    first = store.experiment(views[0]).jobs[0]
+    assert first.attempt == len(asked_at)  # it kept its place

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, select, update
 
 from dropviz.engine.checkpoints import Checkpoints
 from dropviz.experiment import ExperimentSpec
+from dropviz.store.schema import arrays, jobs, points
 
 ENGINES = 3
 
@@ -196,4 +198,32 @@ def test_a_database_that_is_restarted_costs_no_point(
     postgres_server.halt()
     postgres_server.start()
     assert shared.finish(view_id) == "done"
+    assert shared.series(view_id) == undisturbed
+
+
+def test_a_database_that_crashes_costs_no_point(
+    shared, fleet: Fleet, postgres_server, long: ExperimentSpec, undisturbed: list, wait_for: Callable
+) -> None:
+    view_id = shared.store.submit(long, fresh=True)
+    past_a_checkpoint(shared, view_id, wait_for)
+    postgres_server.crash()
+    postgres_server.start()
+    assert shared.finish(view_id) == "done"
+    assert shared.series(view_id) == undisturbed
+
+
+def test_points_that_a_crash_has_lost_are_computed_again(
+    shared, fleet: Fleet, long: ExperimentSpec, undisturbed: list, wait_for: Callable
+) -> None:
+    """Whether a crash loses any is a matter of milliseconds, so here they are taken away."""
+    view_id = shared.store.submit(long, fresh=True)
+    past_a_checkpoint(shared, view_id, wait_for)
+    job = shared.job(view_id).id
+    with shared.store.database.write() as connection:
+        last = connection.execute(select(jobs.c.seq).where(jobs.c.id == job).with_for_update()).scalar_one()
+        for table in (points, arrays):
+            connection.execute(delete(table).where(table.c.job_id == job, table.c.seq > last - 3))
+        connection.execute(update(jobs).where(jobs.c.id == job).values(seq=last - 3))
+    assert shared.finish(view_id) == "done"
+    assert shared.job(view_id).attempt == 2
     assert shared.series(view_id) == undisturbed

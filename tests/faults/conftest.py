@@ -28,11 +28,12 @@ def _same_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DROPVIZ_DEVICE", "cpu")
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def site(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Site]:
     """A site with one server, which these tests share and leave as whole as they found it."""
     beside = tmp_path_factory.mktemp("site")
-    opened = Site(beside / "data", beside)
+    there = request.getfixturevalue("postgres_server") if request.param == "postgresql" else None
+    opened = Site(beside / "data", beside, there)
     opened.serve()
     opened.answering()
     yield opened

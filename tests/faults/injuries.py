@@ -21,12 +21,13 @@ SILENT = 12.0  # and now and then longer than a lease
 
 @dataclass(frozen=True, kw_only=True)
 class Injury:
-    """One kind of fault, and how often it is chosen; some need a disk of their own."""
+    """One kind of fault, and how often it is chosen; some need a disk of their own, or a database server."""
 
     name: str
     act: Callable[[Site, random.Random], bool]
     weight: float
     disk: bool = False
+    database: bool = False
 
 
 def _kill(*roles: str) -> Callable[[Site, random.Random], bool]:
@@ -93,8 +94,7 @@ def _full_disk(site: Site, generator: random.Random) -> bool:
 def _damage_checkpoint(site: Site, generator: random.Random) -> bool:
     """Another length, another bit, another job's or nothing at all; then its child is killed, so that it is read."""
     running = {job.id: job.pid for job in site.store.live_jobs() if job.state == "running" and job.pid}
-    folder = site.folder / "dropviz.checkpoints"
-    there = [path for path in sorted(folder.glob("*.safetensors")) if int(path.stem) in running]
+    there = [path for job in sorted(running) if (path := site.checkpoint(job)).exists()]
     if not there:
         return False
     path = generator.choice(there)
@@ -103,14 +103,14 @@ def _damage_checkpoint(site: Site, generator: random.Random) -> bool:
     site.kill(pid, signal.SIGSTOP)
     with suppress(FileNotFoundError):
         content = bytearray(path.read_bytes())
-        damage(path, content, folder, generator)
+        damage(path, content, generator)
     site.kill(pid)
     return True
 
 
-def damage(path: Path, content: bytearray, folder: Path, generator: random.Random) -> None:
+def damage(path: Path, content: bytearray, generator: random.Random) -> None:
     """Write a checkpoint back with something wrong with it."""
-    others = [other for other in folder.glob("*.safetensors") if other != path]
+    others = [other for other in path.parent.glob("*.safetensors") if other != path]
     kind = generator.choice(("shorter", "bit", "bit", "empty", "another's"))
     if kind == "another's" and others:
         content = bytearray(others[0].read_bytes())
@@ -125,6 +125,14 @@ def damage(path: Path, content: bytearray, folder: Path, generator: random.Rando
 
 def _clock(site: Site, generator: random.Random) -> bool:
     site.set_clock(generator.choice((DAY, -DAY, 0.0, 3600.0)))
+    return True
+
+
+def _crash_database(site: Site, generator: random.Random) -> bool:
+    assert site.database
+    site.database.crash()
+    time.sleep(AWAKE_WITHIN * generator.random())
+    site.database.start()
     return True
 
 
@@ -146,9 +154,19 @@ INJURIES = (
     Injury(name="full disk", act=_full_disk, weight=8, disk=True),
     Injury(name="damaged checkpoint, and kill -9", act=_damage_checkpoint, weight=12),
     Injury(name="clock jump", act=_clock, weight=6),
+    Injury(name="crash of the database server", act=_crash_database, weight=10, database=True),
 )
 
 
-def possible() -> list[Injury]:
-    """Those that can be done here: only root can fill a small disk."""
-    return [injury for injury in INJURIES if not injury.disk or os.geteuid() == 0]
+def has_disk() -> bool:
+    """Whether there can be a disk to fill: only root can make a small one."""
+    return os.geteuid() == 0
+
+
+def possible(site: Site) -> list[Injury]:
+    """Those that can be done to a site."""
+    return [
+        injury
+        for injury in INJURIES
+        if (not injury.disk or has_disk()) and (not injury.database or site.database)
+    ]

@@ -19,7 +19,7 @@ from dropviz.store.schema import arrays, experiment_results, experiments, jobs, 
 from tests.faults.processes import Process
 from tests.faults.undisturbed import Entry, Undisturbed, entry, refreshed, trainee
 
-REASONS = r"killed by signal|ended with exit code|silent for \d+ seconds|No process could start"
+REASONS = r"killed by signal|ended with exit code|silent for \d+ seconds|had lost points"
 DIFFERENT_SHOWN = 3
 
 

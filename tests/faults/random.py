@@ -23,6 +23,7 @@ from sqlalchemy import select
 from dropviz.store import Store
 from dropviz.store.records import FINAL
 from dropviz.store.schema import jobs
+from tests import postgres
 from tests.faults import injuries
 from tests.faults.disks import small_disk
 from tests.faults.invariants import strays, violations
@@ -69,7 +70,7 @@ class FaultRun:
 
     def _injure(self) -> str:
         """What was done; nothing where there was nothing to hit."""
-        there = injuries.possible()
+        there = injuries.possible(self.site)
         (injury,) = self.random.choices(there, [one.weight for one in there])
         done = injury.act(self.site, self.random)
         print(f"{self.faults.total():4} {injury.name}{'' if done else ': nothing to hit'}", file=sys.stderr)
@@ -85,6 +86,10 @@ class FaultRun:
             self._page_is_true(line.id)
         if looked_at:
             self.until_true.setdefault(fault, []).append(time.monotonic() - over)
+        self.site.wait(
+            lambda: not strays(self.site.store, self.site.processes()), "no process runs for nobody"
+        )
+        self.checks["the processes beside the store"] += 1
         live = self.site.store.live_jobs()
         if self.faults.total() % CHECKED_EVERY == 0:
             self._expect(violations(self.site.store), "all series, states and results")
@@ -157,13 +162,12 @@ def _listed(counts: Counter[str]) -> str:
 
 
 @contextmanager
-def fault_run(seed: int) -> Iterator[FaultRun]:
+def fault_run(seed: int, database: postgres.Server | None = None) -> Iterator[FaultRun]:
     """A served site on a small disk, where that is possible, for the length of a block; nothing of it is left afterwards."""
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         folder, beside = Path(name) / "data", Path(name)
-        disk = any(one.disk for one in injuries.possible())
-        with small_disk(folder, DISK_MEGABYTES) if disk else nullcontext():
-            site = Site(folder, beside)
+        with small_disk(folder, DISK_MEGABYTES) if injuries.has_disk() else nullcontext():
+            site = Site(folder, beside, database)
             os.environ["DROPVIZ_DEVICE"] = "cpu"
             truth, clock._path = clock._path, str(site.clock)
             real, time.time = time.time, clock.shifted  # this process reads the same wrong clock
@@ -176,6 +180,18 @@ def fault_run(seed: int) -> Iterator[FaultRun]:
                 site.close()
 
 
+@contextmanager
+def _database(wanted: bool) -> Iterator[postgres.Server | None]:
+    if not wanted:
+        yield None
+        return
+    server = postgres.Server()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
 def main() -> int:
     """Do it, and print what was done; 1 where something did not hold."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.random", description=__doc__)
@@ -183,15 +199,19 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=1800.0, help="no further fault after so many")
     parser.add_argument("--within", type=float, default=15.0, help="seconds until the page has to be true")
+    parser.add_argument("--postgresql", action="store_true", help="on a PostgreSQL, which crashes, too")
     options = parser.parse_args()
     started = time.monotonic()
-    with fault_run(options.seed) as run:
+    with _database(options.postgresql) as database, fault_run(options.seed, database) as run:
         try:
             run.go(options.faults, options.seconds)
             code = 0
         except AssertionError as error:
             print(f"Violated after {run.faults.total()} faults:\n{error}\n")
-            print(f"Again: python -m tests.faults.random --seed {options.seed} --faults {options.faults}")
+            place = " --postgresql" if database else ""
+            print(
+                f"Again: python -m tests.faults.random --seed {options.seed} --faults {options.faults}{place}"
+            )
             code = 1
         print("\n".join(run.report()))
         late = run.late(options.within)

@@ -15,8 +15,12 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from dropviz.engine.checkpoints import Checkpoints
 from dropviz.engine.lifeline import death_signal
 from dropviz.store import Store
+from tests import postgres
 from tests.faults.processes import MARK, Process, marked
 from tests.houses import free_port, wait_until
 
@@ -72,11 +76,15 @@ class Site:
     Args:
         folder: The data directory.
         beside: A directory for logs and the clock, on a disk that does not fail.
+        database: The server that has the store; by default it is a file in the folder.
         settings: More environment.
     """
 
-    def __init__(self, folder: Path, beside: Path, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, beside: Path, database: postgres.Server | None = None, **settings: str
+    ) -> None:
         self.folder, self.beside, self.mark = folder, beside, secrets.token_hex(8)
+        self.database = database
         self.log, self.clock, self.step = (beside / name for name in ("serve.log", "clock", "step"))
         self.set_step(str(STEP_SECONDS))
         kept = {key: value for key, value in os.environ.items() if not key.startswith("DROPVIZ_")}
@@ -84,6 +92,7 @@ class Site:
         self.environment = kept | {"PYTHONPATH": path, MARK: self.mark, "FAULTS_CLOCK": str(self.clock)}
         self.environment |= {"DROPVIZ_DATA": str(folder), "DROPVIZ_DEVICE": "cpu", "DROPVIZ_SLOTS": "2"}
         self.environment |= {"FAULTS_STEP": str(self.step)}
+        self.environment |= {"DROPVIZ_STORE": database.create()} if database else {}
         self.environment |= settings
         self.servers: list[Server] = []
         self._store: Store | None = None
@@ -92,8 +101,20 @@ class Site:
     def store(self) -> Store:
         """The store, opened when it is first asked for."""
         if self._store is None:
-            self._store = Store.open(self.folder / "dropviz.db", verify=False)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv(
+                    "DROPVIZ_DATA", str(self.folder)
+                )  # where the files are of what is not in the database
+                self._store = Store.open(
+                    self.environment.get("DROPVIZ_STORE", self.folder / "dropviz.db"), verify=False
+                )
+                self._checkpoints = Checkpoints(self._store)
         return self._store
+
+    def checkpoint(self, job_id: int) -> Path:
+        """The file in which a job's checkpoint is, if it has one."""
+        assert self.store
+        return self._checkpoints.path(job_id)
 
     def forget_store(self) -> None:
         """Let go of the database file."""

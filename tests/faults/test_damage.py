@@ -41,7 +41,7 @@ def test_a_run_whose_checkpoint_was_damaged_starts_over_and_ends_the_same(
     site.child_of(view_id)
     site.store.request(view_id, "pause")
     site.page_says(view_id, "paused")
-    damage(site.folder / "dropviz.checkpoints" / f"{site.store.experiment(view_id).jobs[0].id}.safetensors")
+    damage(site.checkpoint(site.store.experiment(view_id).jobs[0].id))
     site.store.request(view_id, "run")
     undisturbed(site, view_id)
     assert site.store.experiment(view_id).jobs[0].epoch == 1  # all points were taken back

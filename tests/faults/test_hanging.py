@@ -17,7 +17,7 @@ EXTRA_BYTES = 400 * 2**20
 @pytest.fixture
 def hanging(open_site: Callable[..., Site]) -> Site:
     """A site with little patience."""
-    site = open_site(DROPVIZ_STEP_MINUTES="0.1")
+    site = open_site(DROPVIZ_STEP_MINUTES="0.4")
     site.serve()
     site.answering()
     return site
@@ -33,16 +33,32 @@ def test_a_step_that_never_ends_is_said_to_be_stalled_and_fails_with_the_place_w
     assert hanging.finish(view_id) == "failed"
     job = hanging.store.experiment(view_id).jobs[0]
     assert job.error == (
-        "The training process made no step for 0.1 minutes (DROPVIZ_STEP_MINUTES), so it was ended."
+        "The training process made no step for 0.4 minutes (DROPVIZ_STEP_MINUTES), so it was ended."
     )
     assert "in linger" in job.traceback
-    for told in ("hang", "hang alone"):
-        hanging.set_step(told)
-        view_id = hanging.store.submit(tiny, fresh=True)
-        child = hanging.child_of(view_id, step=0)
-        hanging.store.request(view_id, "stop")
-        hanging.wait(lambda pid=child: pid not in [one.pid for one in hanging.processes()], "it is gone")
-        hanging.page_says(view_id, "stopped")
+
+
+@pytest.mark.parametrize("told", ["hang", "hang alone"])
+def test_a_step_that_never_ends_is_stopped_with_its_process(
+    hanging: Site, tiny: ExperimentSpec, told: str
+) -> None:
+    hanging.set_step(told)
+    view_id = hanging.store.submit(tiny, fresh=True)
+    child = hanging.child_of(view_id, step=0)
+    hanging.store.request(view_id, "stop")
+    hanging.wait(lambda: child not in [one.pid for one in hanging.processes()], "it is gone")
+    hanging.page_says(view_id, "stopped")
+
+
+def test_a_step_that_never_ends_and_lets_no_other_thread_run_fails_for_its_silence(
+    hanging: Site, tiny: ExperimentSpec
+) -> None:
+    hanging.set_step("hang alone")
+    view_id = hanging.store.submit(tiny, fresh=True)
+    hanging.child_of(view_id, step=0)
+    hanging.page_says(view_id, "stalled")
+    assert hanging.finish(view_id) == "failed"
+    assert "was silent for 10 seconds, 3 times" in hanging.store.experiment(view_id).jobs[0].error
 
 
 def test_a_run_that_asks_for_too_much_memory_fails_and_the_next_one_does_not(

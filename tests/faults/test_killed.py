@@ -17,7 +17,7 @@ Undisturbed = Callable[[Site, str], None]
 def checkpointed(site: Site, view_id: str) -> None:
     """Wait until a run is past its first checkpoint."""
     job = site.store.experiment(view_id).jobs[0]
-    site.wait((site.folder / "dropviz.checkpoints" / f"{job.id}.safetensors").exists, "a checkpoint")
+    site.wait(site.checkpoint(job.id).exists, "a checkpoint")
     saved = site.store.experiment(view_id).jobs[0].step
     site.wait(lambda: site.store.experiment(view_id).jobs[0].step > saved, "points past it")
 

@@ -11,7 +11,8 @@ import pytest
 
 from dropviz import settings
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import Claim, Point, SnapshotRow, Store, StoreError
+from dropviz.store import Claim, Point, SnapshotRow, Store
+from dropviz.store.records import LostPoints
 
 
 def point(seq: int, value: float = 0.0) -> Point:
@@ -49,7 +50,7 @@ def test_appending_twice_changes_nothing(store: Store, claim: Claim) -> None:
 
 def test_a_series_gets_no_hole(store: Store, claim: Claim) -> None:
     store.append(claim.job_id, claim.attempt, [point(0)])
-    with pytest.raises(StoreError, match="missing after number 0"):
+    with pytest.raises(LostPoints, match="all after number 0"):
         store.append(claim.job_id, claim.attempt, [point(2)])
     assert [p.seq for p in store.points(claim.job_id)] == [0]
 
