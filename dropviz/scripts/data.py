@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from dropviz.datasets import Splits
 from dropviz.experiment import ExperimentSpec
 from dropviz.scripts.network import function
-from dropviz.scripts.script_data import FILE, ScriptData, packed
+from dropviz.scripts.script_data import FILE, ScriptData, made_from, opening, packed
 from dropviz.scripts.texts import text_of
 
 
@@ -123,7 +123,7 @@ def _beside(spec: ExperimentSpec, seed: int) -> ScriptData:
     loaded = spec.data.load(seed)
     assert isinstance(loaded, Splits)
     lines = [
-        f'with np.load(Path(__file__).with_name("{FILE}")) as file:',
+        *opening(spec),
         '    return tensors({name: (file[f"x_{name}"], file[f"y_{name}"]) for name in SPLITS})',
     ]
     says = "The three splits, each (x, y), of this seed: from the file that belongs to this script."
@@ -132,5 +132,5 @@ def _beside(spec: ExperimentSpec, seed: int) -> ScriptData:
         parts=("splits",),
         source=imports + function("load()", says, lines),
         files={FILE: packed(vars(loaded))},
-        settings={"SPLITS": ('("train", "validation", "test")', "")},
+        settings={"SPLITS": ('("train", "validation", "test")', ""), **made_from(spec)},
     )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from dropviz import uploads
+from dropviz.experiment import ExperimentSpec
 
 FILE = "data.npz"
 
@@ -35,3 +39,33 @@ def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
     return content.getvalue()
+
+
+def own_file(spec: ExperimentSpec) -> str:
+    """What names the file of a person's own that the data come from, a SHA-256 or a path; empty of other data."""
+    found = getattr(spec.data, "file", "")
+    return found if isinstance(found, str) else ""
+
+
+def opening(spec: ExperimentSpec) -> list[str]:
+    """Lines that open the file beside the script as ``file``. One of a person's own data is not given to everybody who gets the script."""
+    if not own_file(spec):
+        return [f'with np.load(Path(__file__).with_name("{FILE}")) as file:']
+    return [
+        f'place = Path(__file__).with_name("{FILE}")',
+        "if not place.is_file():",
+        "    raise SystemExit(",
+        '        f"{place} is not there. It is made from a file of somebody\'s own ({MADE_FROM}), and only who handed"',
+        '        " that file in to the server gets it: hand it in, export this run once more, and take what is there."',
+        "    )",
+        "with np.load(place) as file:",
+    ]
+
+
+def made_from(spec: ExperimentSpec) -> dict[str, tuple[str, str]]:
+    """The setting of the script that ``opening`` reads; none of other data."""
+    found = own_file(spec)
+    if not found:
+        return {}
+    what = "SHA-256 of the file" if uploads.is_upload(found) else "below the folder of DROPVIZ_FILES"
+    return {"MADE_FROM": (json.dumps(found, ensure_ascii=False), what)}

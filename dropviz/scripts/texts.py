@@ -6,7 +6,7 @@ from dropviz.choices import SpecError
 from dropviz.datasets import Text
 from dropviz.experiment import ExperimentSpec
 from dropviz.scripts.network import function
-from dropviz.scripts.script_data import FILE, ScriptData, packed
+from dropviz.scripts.script_data import FILE, ScriptData, made_from, opening, packed
 
 MOST_TOKENS = 20_000_000  # that a file beside a script may hold
 CHAINS = {
@@ -59,7 +59,7 @@ def _beside(spec: ExperimentSpec, seed: int) -> ScriptData:
             " the run by `dropviz run`."
         )
     lines = [
-        f'with np.load(Path(__file__).with_name("{FILE}")) as file:',
+        *opening(spec),
         "    return {name: torch.from_numpy(file[name].astype(np.int64)) for name in SPLITS}",
     ]
     imports = "from pathlib import Path\n\nimport numpy as np\nimport torch\n\n\n"
@@ -68,7 +68,7 @@ def _beside(spec: ExperimentSpec, seed: int) -> ScriptData:
         parts=("texts",),
         source=imports + function("load()", says, lines),
         files={FILE: packed(texts)},
-        settings=_common(spec, len(loaded.train)),
+        settings=_common(spec, len(loaded.train)) | made_from(spec),
     )
 
 

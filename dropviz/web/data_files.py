@@ -11,6 +11,7 @@ from dropviz import settings, uploads
 from dropviz.datasets import Dataset
 from dropviz.downloads import Download, Fetches, Fetching, shown_size
 from dropviz.experiment import SpecError
+from dropviz.web import handed_in
 from dropviz.web.allowance import allowance
 from dropviz.web.plain import plain
 from dropviz.web.visitor import visitor
@@ -95,7 +96,8 @@ def own_file(key: str, kind: uploads.Kind, value: str) -> str:
         "Your CSV file" if kind == "csv" else "Your text file (UTF-8)",
         ENDINGS[kind],
         max_upload_size=LARGEST,
-        help="It stays on this server. An experiment names it by its SHA-256, so a link to the experiment goes on working.",
+        help="It stays on this server, and its rows are in no file for anybody else. An experiment names it by its SHA-256, so a"
+        " link to the experiment goes on working, and who has the link can train on it here.",
         key=key,
     )
     name = _kept(given, kind) if given is not None else ""
@@ -119,6 +121,7 @@ def _kept(given: Any, kind: uploads.Kind) -> str:
         try:
             with allowance().of(visitor(), 0 if uploads.is_kept(content) else len(content)):
                 digest = uploads.keep(content, kind)
+            handed_in.note(visitor(), digest)
         except SpecError as error:
             st.error(plain(str(error)), icon=":material/error:")
             return ""

@@ -1,6 +1,7 @@
 """What an experiment can be kept as, and the route that hands it out: ``/export/{view id}/{format}``.
 
-A file is made when it is asked for, in a thread, a few at a time, and never again for a browser that has it.
+A file is made when it is asked for, in a thread, a few at a time, and never again for a browser that has it. What became of the
+rows of somebody's own file is in an export for who handed that file in, and for nobody else.
 """
 
 from __future__ import annotations
@@ -9,31 +10,37 @@ import hashlib
 import logging
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import chain
+from pathlib import PurePosixPath
 from typing import IO
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dropviz import __version__, logs
-from dropviz.experiment import SpecError
+from dropviz.experiment import ExperimentSpec, SpecError
 from dropviz.export.archive import Member, event_members, members, write_zip
 from dropviz.export.files import table_files
 from dropviz.export.series import file_name
 from dropviz.export.weights import weight_files
 from dropviz.scripts import script_of
+from dropviz.scripts.script_data import FILE, own_file
 from dropviz.store import Experiment, Store, UnknownExperiment
+from dropviz.store.limits import QueueFull, check_disk
+from dropviz.web import handed_in, leaving
+from dropviz.web.leaving import Busy, Download, Places
 from dropviz.web.live import VIEW_ID, store
+from dropviz.web.senders import Pace, owner, sender
 
 AT_ONCE = 2  # files that are made at the same time; whoever comes then waits
-CHUNK = 2**18
+PACE = Pace(burst=60, rate=1)  # of a person: each menu has eight, and a browser asks once for what it has
 NO_WEIGHTS = (
     "No weights of this run are kept here: they are where it trained, if DROPVIZ_WEIGHTS_MB was above 0 and the program is still"
     " the same."
@@ -115,22 +122,46 @@ def stem(experiment: Experiment) -> str:
     return f"dropviz-{spec.data.name}-{spec.model.name}-{experiment.id[:8]}"
 
 
-def tag(store: Store, experiment: Experiment, name: str) -> str:
+def gets_rows(spec: ExperimentSpec, owner: str) -> bool:
+    """Whether exports for somebody may hold what became of a file's rows: those of one's own file are for who handed it in."""
+    file = own_file(spec)
+    return not file or handed_in.by(owner, file)
+
+
+def tag(store: Store, experiment: Experiment, name: str, *, rows: bool) -> str:
     """The ETag of a format: another one whenever its content may be."""
     refreshes = store.refresh_jobs([job.id for job in experiment.jobs])
     parts = [(job.id, job.epoch, job.revision, job.state) for job in (*experiment.jobs, *refreshes)]
-    text = f"{name} {experiment.id} {experiment.state} {__version__} {parts}"
+    text = f"{name} {experiment.id} {experiment.state} {__version__} {rows} {parts}"
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 
-def make(store: Store, experiment: Experiment, name: str, file: IO[bytes]) -> str:
+def make(
+    store: Store,
+    experiment: Experiment,
+    name: str,
+    file: IO[bytes],
+    *,
+    rows: bool = True,
+    check: Callable[[], object] = lambda: None,
+) -> str:
     """Write a format to a file and return the name that it should have.
+
+    Args:
+        store: Where the experiment is.
+        experiment: What is exported.
+        name: Of ``FORMATS``.
+        file: Where it goes.
+        rows: Whether the data of somebody's own file may be in it; without them a script says where they belong.
+        check: Called before each of its files is written, and may refuse to go on.
 
     Raises:
         SpecError: There is nothing of this kind.
     """
     kept = FORMATS[name]
-    files = kept.files(store, experiment)
+    files = _checked(kept.files(store, experiment), check)
+    if not rows:
+        files = (one for one in files if PurePosixPath(one[0]).name != FILE)
     if kept.media:
         ((only, content),) = files
         file.write(content)
@@ -142,42 +173,63 @@ def make(store: Store, experiment: Experiment, name: str, file: IO[bytes]) -> st
     return f"{stem(experiment)}{'' if name == 'zip' else f'-{name}'}.zip"
 
 
+def _checked(files: Iterator[Member], check: Callable[[], object]) -> Iterator[Member]:
+    for one in files:
+        check()
+        yield one
+
+
 async def export(request: Request) -> Response:
     """The route: a file to keep, or one sentence why there is none."""
     view_id, name = request.path_params["view_id"], request.path_params["format"]
+    if too_often := PACE.refusal(request):
+        return too_often
     if VIEW_ID.fullmatch(view_id) is None:
         return _refusal(400, f"{view_id[:40]!r} is not an experiment's id: use the link as it was given.")
     if name not in FORMATS:
         return _refusal(400, f"{name[:40]!r} is not a format: choose one of {', '.join(FORMATS)}.")
     try:
         experiment = await run_sync(store().experiment, view_id)
-        etag = await run_sync(tag, store(), experiment, name)
+        rows = await run_sync(gets_rows, experiment.spec, owner(request.headers))
+        etag = await run_sync(partial(tag, store(), experiment, name, rows=rows))
         headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
         if etag in re.findall(r'"[^"]*"', request.headers.get("if-none-match", "")):
             return Response(status_code=304, headers=headers)
-        file, filename = await run_sync(_made, experiment, name, limiter=_limiter())
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(_places().of(sender(request)))
+            file, filename = await run_sync(partial(_made, experiment, name, rows=rows), limiter=_limiter())
+            held.enter_context(file)
+            headers |= {
+                "Content-Length": str(os.fstat(file.fileno()).st_size),
+                "Content-Disposition": f'attachment; filename="{filename}"',
+                "X-Content-Type-Options": "nosniff",
+            }
+            return Download(file, held.pop_all(), headers, FORMATS[name].media or "application/zip")
     except UnknownExperiment as error:
         return _refusal(404, str(error))
+    except Busy as error:
+        return _refusal(error.status, str(error))
+    except QueueFull as error:
+        return _refusal(503, str(error))
     except SpecError as error:
         return _refusal(409, str(error))
     except Exception:
         logger.exception("export failed", extra=logs.of(experiment=view_id, format=name))
         return _refusal(500, "The server could not make this file; its log has the details.")
-    headers |= {
-        "Content-Length": str(os.fstat(file.fileno()).st_size),
-        "Content-Disposition": f'attachment; filename="{filename}"',
-        "X-Content-Type-Options": "nosniff",
-    }
-    return StreamingResponse(
-        _chunks(file), headers=headers, media_type=FORMATS[name].media or "application/zip"
-    )
 
 
-def _made(experiment: Experiment, name: str) -> tuple[IO[bytes], str]:
-    """A file without a name, which is gone when nobody reads it any more; it stands at its beginning."""
-    file = tempfile.TemporaryFile(prefix="dropviz-")  # noqa: SIM115 - closed by who reads it
+def _made(experiment: Experiment, name: str, *, rows: bool) -> tuple[IO[bytes], str]:
+    """A file, which stands at its beginning, and what it should be called.
+
+    Raises:
+        SpecError: There is nothing of this kind.
+        QueueFull: The disk is nearly full.
+    """
+    has_room = partial(check_disk, leaving.folder())
+    has_room()
+    file = leaving.new_file()
     try:
-        filename = make(store(), experiment, name, file)
+        filename = make(store(), experiment, name, file, rows=rows, check=has_room)
         file.flush()
         file.seek(0)
     except BaseException:
@@ -186,10 +238,9 @@ def _made(experiment: Experiment, name: str) -> tuple[IO[bytes], str]:
     return file, filename
 
 
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while content := file.read(CHUNK):
-            yield content
+@cache
+def _places() -> Places:
+    return Places()
 
 
 @cache

@@ -8,9 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
 from typing import cast, get_args
@@ -31,53 +28,17 @@ from dropviz.web.examples import Example
 from dropviz.web.feed import Cursor, Feed
 from dropviz.web.measured import LIVE_SECONDS
 from dropviz.web.payload import BadRequest, NoArray
-from dropviz.web.reader import Reader
+from dropviz.web.readers import Readers
+from dropviz.web.senders import Pace
 
-MOST_READERS = 64
-IDLE_SECONDS = 120.0
 VIEW_ID = re.compile(r"[0-9a-f]{32}")
 STEP = re.compile(r"[0-9]{1,9}")
+ARRAYS_PACE = Pace(
+    burst=1000, rate=40
+)  # of a person: a page that shows every step of a run asks for about a hundred
 YEAR = 31_536_000
 
 logger = logging.getLogger(__name__)
-
-
-class Readers:
-    """The readers of the experiments that somebody watches; idle ones are forgotten."""
-
-    def __init__(self, store: Store, most: int = MOST_READERS) -> None:
-        self.store, self.most = store, most
-        self._lock = threading.Lock()
-        self._readers: OrderedDict[str, tuple[Feed, float]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._readers)
-
-    def get(self, view_id: str) -> Feed:
-        """The reader of this experiment, or of this view of a class, made where there is none.
-
-        Raises:
-            UnknownExperiment: No experiment has this id.
-            UnknownClass: No class has this link.
-        """
-        with self._lock:
-            known = self._readers.pop(view_id, None)
-            reader = known[0] if known else self._made(view_id)
-            self._readers[view_id] = (reader, time.monotonic())
-            self._forget()
-        return reader
-
-    def _made(self, view_id: str) -> Feed:
-        kind = PooledReader if view_id.startswith(pooled.PREFIX) else Reader
-        return kind(self.store, view_id)
-
-    def _forget(self) -> None:
-        now = time.monotonic()
-        while self._readers:
-            view_id, (_, used) = next(iter(self._readers.items()))
-            if len(self._readers) <= self.most and now - used < IDLE_SECONDS:
-                return
-            del self._readers[view_id]
 
 
 def store() -> Store:
@@ -118,7 +79,7 @@ def pool(view_id: str) -> PooledReader:
     Raises:
         UnknownClass: No class has this link.
     """
-    return cast("PooledReader", readers().get(view_id))
+    return readers().pool(view_id)
 
 
 def array_answer(view_id: str, kind: str, step: str) -> tuple[int, bytes, bool]:
@@ -172,6 +133,8 @@ async def live(request: Request) -> Response:
 
 async def arrays(request: Request) -> Response:
     """The route of arrays at a step, which a browser keeps once they are complete."""
+    if too_often := ARRAYS_PACE.refusal(request):
+        return too_often
     status, body, lasting = await run_sync(
         array_answer, *(request.path_params[part] for part in ("view_id", "kind", "step"))
     )

@@ -8,16 +8,14 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from starlette.datastructures import Headers
-from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime import exists, get_instance
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from dropviz.choices import SpecError
-from dropviz.web import login
 from dropviz.web.allowance import Allowance
-from dropviz.web.visitor import known_visitor
+from dropviz.web.senders import owner
 
 ROUTE = "/_stcore/upload_file/"  # a server that is below a path has that before it
 MOST_BYTES = 100_000_000  # of one person within an hour: twice what is kept, since not all of it is
@@ -48,7 +46,7 @@ class UploadLimits:
             return await PlainTextResponse(text, 503)(scope, receive, send)
         with ExitStack() as taken:
             try:
-                taken.enter_context(self._allowance.of(_sender(headers), size))
+                taken.enter_context(self._allowance.of(owner(headers), size))
             except SpecError as error:
                 return await PlainTextResponse(str(error), 429)(scope, receive, send)
             self._coming += size
@@ -88,10 +86,3 @@ def held() -> int:
     if not isinstance(files, MemoryUploadedFileManager):
         return 0
     return sum(one.byte_length for found in files.get_stats().values() for one in found)
-
-
-def _sender(headers: Headers) -> str:
-    """Of an account, else of a browser; all that send neither are one."""
-    cookies = headers.get("cookie", "")
-    account = login.account(cookie_parser(cookies)) if login.required() else known_visitor(cookies)
-    return account or ""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from dropviz.analysis import density
 from dropviz.experiment import preset
@@ -224,6 +224,27 @@ def test_what_was_loaded_is_not_asked_for_again(tab: Page) -> None:
         tab.wait_for_timeout(50)
     expect_step(tab, 60)
     assert [url for url in asked if "/arrays/" in url] == []
+
+
+def test_who_is_refused_for_asking_too_often_waits_and_then_sees_everything(
+    page: Page, served: Served, view_id: str
+) -> None:
+    refused: list[str] = []
+
+    def refuse_once(route: Route) -> None:
+        address = route.request.url.partition("&cursor")[0]
+        if address in refused:
+            return route.continue_()
+        refused.append(address)
+        return route.fulfill(status=429, headers={"Retry-After": "1"}, json={"error": "Wait 1 s."})
+
+    page.route(re.compile("/(live|arrays)/"), refuse_once)
+    open_page(page, served, f"run={view_id}")
+    expect_step(page, 60)
+    expect(page.locator(".dv-banner")).to_be_hidden()
+    assert {"live", "density/60", "slice/60"} <= {
+        "live" if "/live/" in one else "/".join(one.split("/")[-2:]) for one in refused
+    }
 
 
 def test_play_walks_through_the_steps_and_is_not_offered_where_motion_is_unwanted(

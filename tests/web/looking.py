@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import Store
-from dropviz.web import live
+from dropviz.web.readers import Readers
 
 
 def texts(app: AppTest) -> str:
@@ -41,5 +41,5 @@ def run_in_url(app: AppTest) -> str:
 def carry(folder: Path, store: Store, engine: Any, spec: ExperimentSpec, name: str) -> None:
     view_id = store.submit(spec, fresh=True)
     engine.run_all()
-    payload = json.loads(live.Readers(store).get(view_id).read(None))
+    payload = json.loads(Readers(store).get(view_id).read(None))
     (folder / f"{name}.json").write_text(json.dumps({"spec": spec.to_table(), "payload": payload}))

@@ -13,9 +13,10 @@ from streamlit.testing.v1 import AppTest
 from dropviz import datasets, uploads
 from dropviz.datasets.ptb import PennTreebank
 from dropviz.experiment import ExperimentSpec, SpecError, preset
-from dropviz.web import data_files
+from dropviz.web import data_files, handed_in
 from dropviz.web.allowance import Allowance
 from dropviz.web.controls import submit
+from dropviz.web.visitor import COOKIE
 from tests.downloads import server as serve
 from tests.downloads.server import Request, Server, plain, whole
 from tests.downloads.small import remote, wait_until
@@ -164,8 +165,23 @@ def test_an_uploaded_text_is_kept_and_named_by_its_hash(data: Path, cookies) -> 
     assert not app.exception
     table = app.session_state["table"]
     assert uploads.read(table["data"]["file"], "text") == TEXT
+    assert handed_in.by(cookies[COOKIE], table["data"]["file"])
     assert said(app) == ""
     assert ExperimentSpec.from_table(table).data.missing() == ""
+
+
+def test_who_hands_in_the_same_file_has_handed_it_in_too_and_nobody_else(data: Path, cookies) -> None:
+    digest, first = uploads.keep(TEXT, "text"), cookies[COOKIE]
+    assert not any(handed_in.by(owner, digest) for owner in (first, "f" * 32, ""))
+    for owner in (first, "f" * 32):
+        cookies[COOKIE] = owner
+        app = opened("text")
+        app.file_uploader(key=FILE).upload("hamlet.txt", TEXT, "text/plain").run()
+        assert handed_in.by(owner, digest)
+        assert not handed_in.by("a" * 32, digest)
+        assert not handed_in.by(owner, uploads.keep(LINE, "text"))
+    names = " ".join(path.name for path in handed_in.folder().iterdir())
+    assert not any(secret in names for secret in (digest, first, "f" * 32))
 
 
 def test_a_file_that_cannot_be_used_is_a_sentence_at_once(data: Path, cookies) -> None:

@@ -16,6 +16,10 @@ from starlette.applications import Starlette
 from dropviz.export import archive
 from dropviz.store import Store
 from dropviz.web import exports
+from dropviz.web.senders import Pace
+from dropviz.web.visitor import COOKIE
+
+OWNER = "feedface" * 4
 
 
 @pytest.fixture
@@ -148,10 +152,43 @@ def test_a_report_shows_what_somebody_typed_as_text(app: Starlette, store, engin
     assert "<img src=x" not in text
 
 
-def test_nothing_is_left_in_the_temporary_folder(
-    app: Starlette, view_id: str, get, tmp_path: Path, monkeypatch
+def test_nothing_is_left_behind_and_the_systems_temporary_folder_is_not_needed(
+    app: Starlette, view_id: str, get, data: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    (tmp_path / "temporary").mkdir()
-    get(app, f"/export/{view_id}/zip")
-    assert list((tmp_path / "temporary").iterdir()) == []
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none such"))
+    (data / "exports").mkdir()
+    (data / "exports" / "dropviz-of-a-process-that-was-killed").touch()
+    (data / "exports" / "another").touch()
+    assert get(app, f"/export/{view_id}/zip").status == 200
+    assert [path.name for path in (data / "exports").iterdir()] == ["another"]
+
+
+def test_a_run_that_was_thrown_away_is_handed_out_in_no_format_until_it_is_taken_back(
+    app: Starlette, store: Store, engine, spec, get
+) -> None:
+    view_id = store.submit(spec, owner=OWNER)
+    engine.run_all()
+    tag = get(app, f"/export/{view_id}/csv").header("etag")
+    store.runs.delete(view_id, OWNER)
+    for name in exports.FORMATS:
+        for sent in ({}, {"if_none_match": tag}, {"cookie": f"{COOKIE}={OWNER}"}):
+            answer = get(app, f"/export/{view_id}/{name}", **sent)
+            assert answer.status == 404
+            assert "This run was deleted." in json.loads(answer.body)["error"]
+    store.runs.restore(view_id, OWNER)
+    assert get(app, f"/export/{view_id}/csv").header("etag") == tag
+
+
+def test_who_asks_too_often_is_told_to_wait_and_nobody_else_is(
+    app: Starlette, view_id: str, get, monkeypatch
+) -> None:
+    monkeypatch.setattr(exports, "PACE", Pace(burst=2, rate=0.001))
+    mine, none, other = {"cookie": f"{COOKIE}={OWNER}"}, {}, {"cookie": f"{COOKIE}={'a' * 32}"}
+    for sent in (mine, none):
+        assert get(app, f"/export/{view_id}/json", **sent).status == 200
+        assert get(app, f"/export/{'0' * 32}/json", **sent).status == 404
+        refused = get(app, f"/export/{view_id}/json", **sent)
+        assert (refused.status, refused.header("cache-control")) == (429, "no-store")
+        assert 900 < int(refused.header("retry-after")) <= 1000
+        assert "Wait 1,000 s and ask again." in json.loads(refused.body)["error"]
+    assert get(app, f"/export/{view_id}/json", **other).status == 200

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 
 from dropviz import logs
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import Store, UnknownExperiment
+from dropviz.store import Store
 from dropviz.web import examples, live
 from dropviz.web.examples import Example
 from dropviz.web.payload import NoArray
@@ -134,33 +134,6 @@ def test_a_database_that_is_damaged_is_said_to_be_unusable_and_not_where_it_is(
 def test_a_cursor_is_checked_before_anything_is_read() -> None:
     assert live.answer("nonsense", "nonsense")[0] == 400
     assert b"cursor" in live.answer("nonsense", "nonsense")[1]
-
-
-def test_readers_are_shared_and_the_ones_unused_longest_are_forgotten(store: Store, spec) -> None:
-    ids = [store.submit(spec) for _ in range(3)]
-    readers = live.Readers(store, most=2)
-    first, second = readers.get(ids[0]), readers.get(ids[1])
-    assert readers.get(ids[0]) is first
-    readers.get(ids[2])
-    assert len(readers) == 2
-    assert readers.get(ids[0]) is first
-    assert readers.get(ids[1]) is not second
-
-
-def test_readers_that_nobody_used_lately_are_forgotten(store: Store, spec, monkeypatch) -> None:
-    ids = [store.submit(spec) for _ in range(2)]
-    readers = live.Readers(store)
-    readers.get(ids[0])
-    monkeypatch.setattr(live, "IDLE_SECONDS", 0.0)
-    readers.get(ids[1])
-    assert len(readers) == 0
-
-
-def test_nothing_is_remembered_of_an_unknown_experiment(store: Store) -> None:
-    readers = live.Readers(store)
-    with pytest.raises(UnknownExperiment):
-        readers.get(UNKNOWN)
-    assert len(readers) == 0
 
 
 @pytest.fixture

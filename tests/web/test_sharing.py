@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from streamlit.testing.v1 import AppTest
 
+from dropviz import uploads
 from dropviz.experiment.links import spec_of
 from dropviz.export import archive
 from dropviz.store import Store
@@ -47,6 +48,17 @@ def test_a_run_has_links_to_it_and_to_the_form_beside_it(visit, store: Store, en
     assert found["In a page of yours"]["around"].startswith('<iframe src="{url}"')
     query = found["These settings"]["path"].removeprefix("lab?")
     assert spec_of(dict(parse_qsl(query))) == spec.with_settings(["seeds=2"])
+
+
+def test_links_to_a_run_on_ones_own_file_say_what_they_give_away_of_it(visit, store: Store, spec) -> None:
+    rows = "\n".join(f"{i % 7},{i * i % 11},{'ab'[i % 3 == 0]}" for i in range(60))
+    digest = uploads.keep(f"x,y,kind\n{rows}\n".encode(), "csv")
+    table = spec.to_table() | {"data": {"name": "csv", "file": digest}}
+    own = links(visit("0_Lab", run=store.submit(type(spec).from_table(table))))
+    others = links(visit("0_Lab", run=store.submit(spec)))
+    for title in ("This result", "These settings"):
+        assert "train on your file here, and gives none of its rows" in own[title]["note"]
+        assert "file" not in others[title]["note"]
 
 
 def test_settings_that_cannot_be_run_have_no_link_and_that_is_said(visit, results: Path) -> None:

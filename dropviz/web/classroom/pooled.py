@@ -69,11 +69,19 @@ class Group:
         return ", ".join(changes) or "As the class is set"
 
 
+class UnknownGroup(UnknownClass):
+    """Settings that nobody in a class has."""
+
+    def __init__(self) -> None:
+        ValueError.__init__(self, "Nobody in this class has a run with these settings: go back to the class.")
+
+
 class PooledReader(Feed):
     """Reads one group of a class.
 
     Raises:
         UnknownClass: The view is of no class that this server gave a link to.
+        UnknownGroup: Nobody in the class changed this.
     """
 
     def __init__(self, store: Store, view_id: str) -> None:
@@ -88,6 +96,8 @@ class PooledReader(Feed):
         self._groups: dict[str, str] = {}  # experiment → its group
         self._start_over()
         self._refresh()  # by then it is known what the group changed
+        if self.group and self.group not in self._groups.values():
+            raise UnknownGroup
 
     def arrays(self, kind: str, step: int) -> tuple[bytes, bool]:
         """A class has none; see ``Feed``."""

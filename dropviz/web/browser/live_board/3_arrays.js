@@ -1,4 +1,7 @@
 // Arrays at a step: an index of which there are, and those that were asked for, kept as long as the view.
+const TOO_OFTEN = 429; // status of an answer
+const TRIES = 8, LONGEST_WAIT = 30; // seconds
+
 class Arrays {
   constructor(base, onArrival) {
     this.base = base;
@@ -56,14 +59,25 @@ class Arrays {
   async load(view, key) {
     let answer = null;
     try {
-      const response = await fetch(`${this.base}/arrays/${view}/${key}`, { signal: AbortSignal.timeout(15000) });
-      if (response.ok) answer = await response.json();
+      const response = await this.ask(view, key);
+      if (response?.ok) answer = await response.json();
     } catch { /* said on the panel; another move of the scrubber tries again */ }
     if (view !== this.view) return;
     this.coming.delete(key);
     if (answer) this.kept.set(key, answer);
     else this.failed.add(key);
     this.onArrival();
+  }
+
+  // Who asks too often is told when to ask again, and each time waits longer. Undefined where another view was opened meanwhile.
+  async ask(view, key) {
+    for (let tries = 0; ; tries += 1) {
+      const response = await fetch(`${this.base}/arrays/${view}/${key}`, { signal: AbortSignal.timeout(15000) });
+      if (response.status !== TOO_OFTEN || tries === TRIES) return response;
+      const seconds = Math.min(LONGEST_WAIT, (Number(response.headers.get("Retry-After")) || 1) * 2 ** tries);
+      await new Promise((done) => setTimeout(done, 1000 * seconds * (0.5 + Math.random()))); // not all of them at once
+      if (view !== this.view) return undefined;
+    }
   }
 
   tryAgain() {

@@ -189,8 +189,8 @@ class Board {
       const cursor = encodeURIComponent(sent);
       const response = await fetch(`${this.base}/live/${this.view}?page=${this.page}&cursor=${cursor}`, { signal: AbortSignal.timeout(10000) });
       if (response.ok) answer = await response.json();
+      else if ([TOO_OFTEN, 503].includes(response.status)) trouble = (await response.json()).error ?? trouble;
       else if (response.status < 500) refused = (await response.json()).error;
-      else if (response.status === 503) trouble = (await response.json()).error;
     } catch { /* the server is away: said below, and tried again */ }
     if (run !== this.run || sent !== this.cursor) return; // another view was opened, or another poll was faster
     this.asking = false;
