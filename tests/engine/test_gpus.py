@@ -74,8 +74,11 @@ def test_a_device_that_was_named_or_is_the_only_one_is_left_as_it_is(
 
 
 @needs_cuda
-def test_a_run_on_a_gpu_reaches_its_end(house: House, tiny: ExperimentSpec) -> None:
+def test_a_run_on_a_gpu_reaches_its_end(
+    house: House, tiny: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
     house.environment["DROPVIZ_DEVICE"] = "cuda"
+    monkeypatch.setenv("DROPVIZ_DEVICE", "cuda")  # results are asked for where they are to be computed
     engine = house.start("-m", "dropviz.engine")
     view_id = house.store.submit(tiny)
     assert house.finish(view_id) == "done"
@@ -85,9 +88,10 @@ def test_a_run_on_a_gpu_reaches_its_end(house: House, tiny: ExperimentSpec) -> N
 
 @needs_cuda
 def test_a_run_that_needs_more_memory_than_the_gpu_has_fails_and_the_next_one_runs(
-    house: House, tiny: ExperimentSpec
+    house: House, tiny: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.environment["DROPVIZ_DEVICE"] = "cuda"
+    monkeypatch.setenv("DROPVIZ_DEVICE", "cuda")
     engine = house.start("-m", "dropviz.engine")
     huge = tiny.with_settings(["model.widths=[60000,60000]", "seeds=64"])
     view_id = house.store.submit(huge)

@@ -23,9 +23,13 @@ from dropviz.store import Claim, Store
 
 # Multiprocessing has each child import the main module of its parent, which is Dask's command line.
 MAIN = ("dask.__main__",)
+# Dask repeats an order within a few minutes or never, and no worker carries out so many meanwhile.
+REMEMBERED = 4096
 
 _running: dict[str, ForkServerProcess | None] = {}  # the children by the names of their orders
-_ended: set[str] = set()  # orders that were carried out, or called off before they came
+_ended: dict[str, None] = {}  # orders that were carried out, or called off before they came; the latest last
+# A child gets the GPU with the fewest children, so those before it have to be counted already.
+_starting = asyncio.Lock()
 
 
 @cache
@@ -99,7 +103,8 @@ async def run(order: str) -> int:
     claim = Claim(**asked["claim"] | {"seeds": tuple(asked["claim"]["seeds"])})
     _running[name] = None
     try:
-        child = await asyncio.to_thread(_nursery().start, claim, asked["jobs"])
+        async with _starting:
+            child = await asyncio.to_thread(_nursery().start, claim, asked["jobs"])
         _running[name] = child
         if name in _ended:
             child.kill()
@@ -110,7 +115,15 @@ async def run(order: str) -> int:
         return code
     finally:
         del _running[name]
-        _ended.add(name)
+        _remember(name)
+
+
+def _remember(name: str) -> None:
+    """Note that an order is over, and forget the oldest of very many: a worker may live for months."""
+    _ended.pop(name, None)
+    _ended[name] = None
+    while len(_ended) > REMEMBERED:
+        del _ended[next(iter(_ended))]
 
 
 async def _end_of(sentinel: int) -> None:
@@ -124,7 +137,7 @@ async def _end_of(sentinel: int) -> None:
 
 async def stop(name: str) -> bool:
     """Kill the child of an order; False if it has not begun, which it then never does."""
-    _ended.add(name)
+    _remember(name)
     if name not in _running:
         return False
     if (child := _running[name]) is not None:

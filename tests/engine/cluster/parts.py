@@ -19,13 +19,17 @@ DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "clusters-dask.md"
 DASK = str(Path(sys.executable).with_name("dask"))
 
 
-def documented(part: str) -> list[str]:
-    """The words after ``dask`` of the one line of the documents that has this in it, but for where it listens or connects."""
+def command(part: str) -> list[str]:
+    """The words after ``dask`` of the one line of the documents that has this in it."""
     lines = DOCUMENT.read_text("utf-8").replace("\\\n", "").splitlines()
     (line,) = [line for line in lines if part in line]
-    words = shlex.split(line.partition("dask ")[2])
+    return shlex.split(line.partition("dask ")[2])
+
+
+def documented(part: str) -> list[str]:
+    """The same, but for where it listens or connects."""
     here = ("--host", "127.0.0.1", "--port", "8786", "tcp://127.0.0.1:8786", "--no-nanny")
-    return [word for word in words if word not in here]
+    return [word for word in command(part) if word not in here]
 
 
 SCHEDULER = documented("dask scheduler --host 127.0.0.1")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import socket
 import ssl
 import subprocess
@@ -9,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from distributed import Client
+from distributed import rpc
 from distributed.security import Security
 
 from dropviz.engine.cluster.security import security_for
@@ -83,37 +85,54 @@ def test_a_key_behind_a_passphrase_is_refused(
 
 @pytest.fixture(scope="module")
 def guarded(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A scheduler that asks for certificates, and no workers."""
+    """A scheduler that asks for certificates, and a worker."""
     with open_site(tmp_path_factory.mktemp("guarded")) as opened:
         opened.cluster.tls = tls_options(files)
         opened.cluster.start()
+        opened.cluster.add("one")
         yield opened
 
 
-def connected(url: str, security: Security) -> bool:
-    """Whether a scheduler takes a client."""
+@pytest.fixture(params=["Scheduler", "Worker"])
+def listener(request: pytest.FixtureRequest, guarded: Site) -> tuple[str, str]:
+    """What listens at a port, and its address."""
+    if request.param == "Scheduler":
+        return "Scheduler", guarded.cluster.url
+    (address,) = re.findall(r"Start worker at: +(\S+)", guarded.cluster.log("one"))
+    return "Worker", address
+
+
+def answer(address: str, security: Security) -> str | None:
+    """What somebody who shows these certificates is told at an address; None if nothing."""
+
+    async def ask() -> str:
+        async with rpc(address, connection_args=security.get_connection_args("client"), timeout=5) as other:
+            return (await other.identity())["type"]
+
     try:
-        with Client(url, security=security, timeout="5s", set_as_default=False) as client:
-            return client.status == "running"
+        return asyncio.run(asyncio.wait_for(ask(), 20))
     except (OSError, RuntimeError):
-        return False
+        return None
 
 
-def test_a_scheduler_takes_only_who_its_authority_has_signed(guarded: Site, files: Path) -> None:
+def test_nobody_is_answered_but_who_the_authority_has_signed(listener: tuple[str, str], files: Path) -> None:
     def security(name: str) -> Security:
         cert, key = str(files / f"{name}.pem"), str(files / f"{name}.key")
         ca = str(files / "ca.pem")
         return Security(require_encryption=True, tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key)
 
-    assert connected(guarded.cluster.url, security("engine"))
-    assert not connected(guarded.cluster.url, security("other/engine"))
-    assert not connected(guarded.cluster.url.replace("tls", "tcp"), Security(require_encryption=False))
+    kind, address = listener
+    assert answer(address, security("engine")) == kind
+    assert answer(address, security("other/engine")) is None
+    assert answer(address.replace("tls", "tcp"), Security(require_encryption=False)) is None
+    assert answer(address, security("engine")) == kind
 
 
-def test_a_scheduler_hangs_up_on_who_shows_no_certificate(guarded: Site, files: Path) -> None:
+def test_who_shows_no_certificate_is_hung_up_on(listener: tuple[str, str], files: Path) -> None:
+    host, port = listener[1].removeprefix("tls://").split(":")
     context = ssl.create_default_context(cafile=files / "ca.pem")
     context.check_hostname = False
-    plain = socket.create_connection((guarded.cluster.host, guarded.cluster.port), timeout=10)
+    plain = socket.create_connection((host, int(port)), timeout=10)
     with context.wrap_socket(plain) as connection, pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
         connection.recv(1)
 

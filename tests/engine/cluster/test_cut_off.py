@@ -1,27 +1,41 @@
-"""A machine that is cut off and comes back: a worker in a network namespace whose link goes down and up, over TLS."""
+"""A machine that is cut off and comes back: a worker, over TLS, or an engine in a network namespace whose link goes down and up."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from dropviz.engine.lifeline import death_signal
 from dropviz.experiment import ExperimentSpec
 from tests.engine.cluster.conftest import Site, open_site
 from tests.engine.cluster.parts import make_certificates, tls_options, tls_settings
-from tests.houses import House
+from tests.houses import House, open_house, wait_until
 from tests.postgres import MISSING, Server, installed
 
 NEAR, FAR = "10.231.7.1", "10.231.7.2"
+DENIED = ("Operation not permitted", "Permission denied")
+
+
+class Denied(Exception):
+    """Nobody may do this here."""
 
 
 def ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+    """Run a command of iproute2; fails with what it says, unless that is a matter of permission."""
+    done = subprocess.run(
+        ["ip", *arguments], capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"}
+    )
+    said = done.stderr.strip()
+    if done.returncode != 0 and any(words in said for words in DENIED):
+        raise Denied(said)
+    assert done.returncode == 0, f"ip {' '.join(arguments)}: {said}"
 
 
 @dataclass(frozen=True)
@@ -46,10 +60,12 @@ def island() -> Iterator[Island]:
     near = f"dv{os.getpid()}"
     if shutil.which("ip") is None:
         pytest.skip("there is no ip command here")
+    if os.geteuid() != 0:
+        pytest.skip("only root makes network namespaces")
     try:
         ip("netns", "add", name)
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"this user may make no network namespaces here ({error.stderr.decode().strip()})")
+    except Denied as error:
+        pytest.skip(f"nobody may make network namespaces here ({error})")
     try:
         ip("link", "add", near, "type", "veth", "peer", "name", "far0", "netns", name)
         ip("addr", "add", f"{NEAR}/30", "dev", near)
@@ -58,27 +74,46 @@ def island() -> Iterator[Island]:
         for device in ("far0", "lo"):
             ip("-n", name, "link", "set", device, "up")
         yield Island(name)
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"this user may make no links here ({error.stderr.decode().strip()})")
+    except Denied as error:
+        pytest.skip(f"nobody may make links here ({error})")
     finally:
         subprocess.run(["ip", "netns", "del", name], check=False)  # and the link with it
+
+
+@pytest.fixture
+def database(island: Island) -> Iterator[Server]:
+    """A PostgreSQL on the near side, which the far side reaches by its link."""
+    if not installed():
+        pytest.skip(MISSING)
+    server = Server(address=NEAR)
+    yield server
+    server.stop()
 
 
 @pytest.fixture(params=["of the scheduler alone", "of its store, too"])
 def site(request: pytest.FixtureRequest, island: Island, tmp_path: Path) -> Iterator[Site]:
     """A site whose store is a file that both sides open, or a PostgreSQL on the near side."""
-    if request.param == "of the scheduler alone":
-        with open_site(tmp_path) as opened:
-            yield opened
-        return
-    if not installed():
-        pytest.skip(MISSING)
-    database = Server(address=NEAR)
-    try:
-        with open_site(tmp_path, database.create()) as opened:
-            yield opened
-    finally:
-        database.stop()
+    elsewhere = request.param == "of its store, too"
+    with open_site(tmp_path, request.getfixturevalue("database").create() if elsewhere else "") as opened:
+        yield opened
+
+
+def test_what_fails_for_another_reason_than_permission_is_no_reason_to_skip(island: Island) -> None:
+    with pytest.raises(AssertionError, match=r"^ip netns add .*: .*File exists"):
+        ip("netns", "add", island.name)
+
+
+def check_that_both_go_on_alike(house: House, there: str, served: House, here: str) -> None:
+    """The run that was taken up has the points of one that nothing disturbed, without a hole."""
+    cut_at = house.job(there).step
+    wait_until(lambda: min(house.job(there).step, served.job(here).step) > cut_at + 5000, "both go on")
+    for one, view_id in ((house, there), (served, here)):
+        one.store.request(view_id, "stop")
+        assert one.finish(view_id) == "stopped"
+    resumed, undisturbed = house.series(there), served.series(here)
+    assert [seq for seq, *_ in resumed] == list(range(len(resumed)))
+    shared = min(len(resumed), len(undisturbed))
+    assert resumed[:shared] == undisturbed[:shared]
 
 
 def test_a_worker_that_is_cut_off_loses_its_job_and_is_fenced_when_it_returns(
@@ -103,7 +138,6 @@ def test_a_worker_that_is_cut_off_loses_its_job_and_is_fenced_when_it_returns(
     processes = family(cluster.processes["far"].pid)
     assert child in processes
     cluster.add("near", "--host", NEAR)
-    cut_at = house.job(there).step
     island.link("down")
     wait_for(lambda: house.job(there).attempt == 2 and house.job(there).pid, "taken up", 120)
     # Whichever is seen first: where it cannot write to the store either, that its lease runs out.
@@ -118,11 +152,76 @@ def test_a_worker_that_is_cut_off_loses_its_job_and_is_fenced_when_it_returns(
     wait_for(lambda: not any(alive(pid) for pid in processes), "the worker that was given up ends", 120)
     cluster.processes.pop("far").wait(10)
     assert house.job(there).attempt == 2
-    wait_for(lambda: min(house.job(there).step, served.job(here).step) > cut_at + 5000, "both go on")
-    for one, view_id in ((house, there), (served, here)):
-        one.store.request(view_id, "stop")
-        assert one.finish(view_id) == "stopped"
-    resumed, undisturbed = house.series(there), served.series(here)
-    assert [seq for seq, *_ in resumed] == list(range(len(resumed)))
-    shared = min(len(resumed), len(undisturbed))
-    assert resumed[:shared] == undisturbed[:shared]
+    check_that_both_go_on_alike(house, there, served, here)
+
+
+@dataclass
+class Fleet:
+    """Engines by their command, on the store of one house."""
+
+    house: House
+    engines: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, within: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Start one, and wait until it is registered."""
+        with (self.house.folder / f"engine {len(self.engines)}.log").open("wb") as log:
+            engine = subprocess.Popen(
+                [*within, sys.executable, "-m", "dropviz.cli", "engine"],
+                env=self.house.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=death_signal(),
+            )
+        self.engines.append(engine)
+        wait_until(lambda: len(self.there()) == len(self.engines), "the engine is registered")
+        return engine
+
+    def there(self) -> set[int]:
+        """The engines that the store knows."""
+        return {worker.pid for worker in self.house.store.workers()}
+
+
+@pytest.fixture
+def fleet(database: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
+    """A house on a PostgreSQL on the near side, without engines."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    monkeypatch.setenv("DROPVIZ_DATA", str(folder))
+    opened = Fleet(open_house(folder, database.create()))
+    yield opened
+    for engine in opened.engines:
+        engine.terminate()
+    for engine in opened.engines:
+        engine.wait(30)
+    opened.house.store.close()
+
+
+def test_an_engine_that_is_cut_off_loses_its_job_and_goes_on_with_others_when_it_returns(
+    island: Island,
+    fleet: Fleet,
+    served: House,
+    endless: ExperimentSpec,
+    wait_for: Callable,
+    alive: Callable,
+    family: Callable,
+) -> None:
+    house = fleet.house
+    far = fleet.start(island.within)
+    (cut_off,) = fleet.there()
+    here, there = served.store.submit(endless), house.store.submit(endless)
+    child = house.running_pid(there, step=200)
+    assert {cut_off, child} < family(far.pid)
+    near = fleet.start()
+    island.link("down")
+    wait_for(lambda: house.job(there).attempt == 2 and house.job(there).pid, "taken up", 120)
+    assert house.running_pid(there) in family(near.pid)
+    wait_for(lambda: cut_off not in fleet.there(), "it is forgotten")
+    island.link("up")
+    wait_for(lambda: cut_off in fleet.there(), "the same engine is back", 120)
+    wait_for(lambda: not alive(child), "its child ends", 120)
+    other = house.store.submit(endless.with_settings(["first_seed=50"]))
+    assert house.running_pid(other) in family(far.pid)
+    house.store.request(other, "stop")
+    assert house.job(there).attempt == 2
+    check_that_both_go_on_alike(house, there, served, here)
