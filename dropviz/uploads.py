@@ -11,6 +11,9 @@ import hashlib
 import os
 import re
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +23,8 @@ from dropviz.choices import SpecError, shown
 Kind = Literal["text", "csv"]
 MOST_BYTES_TOGETHER = 500_000_000  # of all uploads: the disk is the store's, too
 MOST_BYTES: dict[Kind, int] = {"text": 5_000_000, "csv": 5_000_000}
+NOTICED_SECONDS = 3600.0  # of uses within it the first is noted
+DRAFT = "part-"  # what is being written
 
 
 def folder() -> Path:
@@ -38,7 +43,7 @@ def keep(content: bytes, kind: Kind) -> str:
     folder().mkdir(parents=True, exist_ok=True)
     if not (folder() / digest).exists():
         _check_room(len(content))
-    handle, temporary = tempfile.mkstemp(dir=folder(), prefix="part-")
+    handle, temporary = tempfile.mkstemp(dir=folder(), prefix=DRAFT)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -73,6 +78,7 @@ def path_of(file: str) -> Path:
         path = folder() / file
         if not path.is_file():
             raise SpecError(f"The upload {file[:12]}… is not on this machine: upload that file again.")
+        _note_use(path)
         return path
     mounted = settings.files_dir()
     if mounted is None:
@@ -112,11 +118,11 @@ def read(file: str, kind: Kind) -> bytes:
 
 
 def _check_room(size: int) -> None:
-    taken = sum(path.stat().st_size for path in folder().iterdir() if path.is_file())
+    taken = sum(status.st_size for _, status in _files())
     if taken + size > MOST_BYTES_TOGETHER:
         raise SpecError(
             f"The files that were handed in take {taken / 1e6:,.0f} MB, of {MOST_BYTES_TOGETHER / 1e6:,.0f} MB that there are:"
-            f" whoever runs this server has to remove some of {folder()}."
+            " whoever runs this server has to remove some, by dropviz prune."
         )
 
 
@@ -128,3 +134,36 @@ def _check_size(size: int, kind: Kind, name: str) -> None:
         raise SpecError(
             f"{name[:1].upper()}{name[1:]} has {size:,} bytes, and a {kind} file may have {most} MB: cut it down."
         )
+
+
+def unused(since: float) -> dict[str, int]:
+    """File → bytes of those that were last used before a time, in seconds since 1970; what a write that broke off left, too."""
+    return {
+        path.name: status.st_size
+        for path, status in _files()
+        if status.st_mtime < since and (is_upload(path.name) or path.name.startswith(DRAFT))
+    }
+
+
+def remove(file: str, since: float) -> None:
+    """Delete an uploaded file, unless somebody used it after this time, or hands it in at this moment."""
+    path, gone = folder() / file, folder() / f"{DRAFT}{os.getpid()}-{file[:12]}"
+    with suppress(FileNotFoundError):
+        path.replace(gone)  # what takes its place from here on is another file
+        if gone.stat().st_mtime < since:
+            gone.unlink()
+        else:
+            gone.replace(path)
+
+
+def _note_use(path: Path) -> None:
+    with suppress(OSError):  # of a folder that may only be read, from which nothing is deleted
+        if time.time() - path.stat().st_mtime > NOTICED_SECONDS:
+            os.utime(path)
+
+
+def _files() -> Iterator[tuple[Path, os.stat_result]]:
+    for path in folder().iterdir() if folder().is_dir() else ():
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                yield path, path.stat()

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import func, select
+
 from dropviz import settings
 from dropviz.store.database import Database
 from dropviz.store.database.sqlite import SQLite
@@ -18,14 +20,18 @@ class Parts:
 
     Attributes:
         database: The SQLite file, its log and shared memory beside it; with PostgreSQL a name at which no file is.
+        server: The database that is on a server instead.
     """
 
     database: Path
+    server: Database | None = None
 
     @classmethod
     def of(cls, database: Database) -> Parts:
         """Of an open store."""
-        return cls(database.path.absolute() if isinstance(database, SQLite) else database.beside(".db"))
+        if isinstance(database, SQLite):
+            return cls(database.path.absolute())
+        return cls(database.beside(".db"), database)
 
     @classmethod
     def of_settings(cls) -> Parts:
@@ -66,12 +72,19 @@ class Parts:
     def sizes(self) -> dict[str, int]:
         """Bytes by part. It asks for every file, so it takes a second where there are hundreds of thousands."""
         return {
-            "database": sum(path.stat().st_size for path in self.database_files),
+            "database": self._database_bytes(),
             "weights": size_of(self.weights),
             "checkpoints": size_of(self.checkpoints),
             "uploads": size_of(self.uploads),
             "datasets": size_of(settings.cache_dir()),
         }
+
+    def _database_bytes(self) -> int:
+        """With all that deletions left free; on a server of the whole database, whatever else is in it."""
+        if self.server is None:
+            return sum(path.stat().st_size for path in self.database_files)
+        with self.server.read() as connection:
+            return connection.execute(select(func.pg_database_size(func.current_database()))).scalar_one()
 
 
 def size_of(folder: Path) -> int:

@@ -140,6 +140,7 @@ def test_a_store_of_another_program_a_damaged_and_a_former_one(folder: Path) -> 
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(FORMER.read_text())
     assert "it has schema 3" in only("store", "warning").found
+    Store.open().close()
     assert any(".schema-3.bak" in finding.found for finding in found("store", "ok"))
     path.write_bytes(path.read_bytes()[:8192] + os.urandom(60_000))
     assert "dropviz restore" in only("store", "problem").todo
@@ -177,6 +178,50 @@ def test_a_driver_without_a_torch_that_uses_it_and_the_reverse(
     driver.touch()
     if "+cpu" in settings.version_of("torch"):
         assert "CUDA build of torch" in only("device", "warning").todo
+
+
+TORCH = """
+class cuda:
+    is_available = staticmethod(lambda: {cards} > 0)
+    device_count = staticmethod(lambda: {cards})
+"""
+
+
+@pytest.mark.parametrize(
+    ("cards", "device", "state", "said"),
+    [
+        (0, "cuda", "problem", "CUDA of this torch finds no device that it can use"),
+        (0, "", "warning", "there is an NVIDIA driver, and this torch cannot use it"),
+        (2, "cuda:1", "ok", "torch can use 2 by CUDA"),
+        (2, "cuda:2", "problem", "CUDA of this torch finds only 2, counted from 0"),
+        (2, "cpu", "ok", "torch can use 2 by CUDA"),
+    ],
+)
+def test_where_a_driver_is_torch_itself_says_what_it_can_use(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    cards: int,
+    device: str,
+    state: str,
+    said: str,
+) -> None:
+    (tmp_path / "torch.py").write_text(TORCH.format(cards=cards))  # what another process finds
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    driver = tmp_path / "nvidiactl"
+    monkeypatch.setattr(settings.machine, "NVIDIA_DRIVER", driver)
+    monkeypatch.setenv("DROPVIZ_DEVICE", device)
+    assert "cannot use it" not in only("device", "problem" if device.startswith("cuda") else "warning").found
+    driver.touch()
+    assert said in only("device", state).found
+
+
+def test_a_torch_that_cannot_be_asked_can_use_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "torch.py").write_text("raise OSError('libcudart.so is not there')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert basics._cards() == 0
 
 
 @pytest.mark.parametrize("elsewhere", ["none", "tcp://127.0.0.1:8786"])

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import shutil
 
+from dropviz import settings
 from dropviz.downloads import shown_size
 from dropviz.engine import engine_runs
 from dropviz.store import Store
 from dropviz.store.database.sqlite import SQLite
+from dropviz.store.looking import schema
+from dropviz.store.migrations import VERSION
 from dropviz.store.pruning import TRASH_DAYS, Plan, Rules, carry_out, plan
+from dropviz.store.pruning_lock import pruning
+
+MOST_LISTED = 20  # uploads, by name
 
 
 def prune(rules: Rules, *, dry_run: bool, yes: bool) -> int:
@@ -16,21 +22,46 @@ def prune(rules: Rules, *, dry_run: bool, yes: bool) -> int:
 
     Returns:
         The exit code, 0.
+
+    Raises:
+        ValueError: The store would have to be upgraded first, or another process prunes it.
     """
+    _check_schema(changes=yes and not dry_run)
     store = Store.open()
     try:
-        planned = plan(store, rules)
-        print(_said(planned))
-        if not planned:
-            return 0
         if dry_run or not yes:
-            print("Nothing was deleted." + ("" if dry_run else " Add --yes to delete this."))
+            if _planned(store, rules):
+                print("Nothing was deleted." + ("" if dry_run else " Add --yes to delete this."))
             return 0
-        carry_out(store, planned)
-        print(f"Deleted. {_reclaim(store)}")
+        with pruning(store.database) as alone:
+            if not alone:
+                raise ValueError("Another process prunes this store at the moment: try again in a while.")
+            planned = _planned(store, rules)
+            carry_out(store, planned)
+        if planned:
+            print(f"Deleted. {_reclaim(store)}")
     finally:
         store.close()
     return 0
+
+
+def _check_schema(*, changes: bool) -> None:
+    """Who only looks changes nothing: opening a store of a former version would upgrade it."""
+    found = schema(settings.store_url())
+    if found == 0:
+        raise ValueError("There is no store yet: set DROPVIZ_DATA, or DROPVIZ_STORE, to where one is.")
+    if found < VERSION and not changes:
+        raise ValueError(
+            f"The store has schema {found}, and this version {VERSION}: looking would upgrade it. Upgrade first"
+            " (docs/upgrading.md), or look with the version that serves it."
+        )
+
+
+def _planned(store: Store, rules: Rules) -> Plan:
+    """What is to be deleted, and say it."""
+    planned = plan(store, rules)
+    print("\n".join((_said(planned), *(f"Warning: {warning}" for warning in planned.warnings))))
+    return planned
 
 
 def _said(planned: Plan) -> str:
@@ -45,7 +76,18 @@ def _said(planned: Plan) -> str:
         parts.append(f"the former weights of {len(planned.weights):,} jobs that stay")
     size = f"about {shown_size(planned.bytes)} of {shown_size(planned.total)}"
     kept = f"Pinned, shared, of a class, under way, or deleted less than {TRASH_DAYS:.0f} days ago: kept."
-    return f"To be deleted: {', '.join(parts)}; {size}.\n{kept}"
+    return "\n".join((f"To be deleted: {', '.join(parts)}; {size}.", *_uploads(planned), kept))
+
+
+def _uploads(planned: Plan) -> list[str]:
+    """A line about all of them, and one of each."""
+    if not planned.uploads:
+        return []
+    lines = [f"  {file}: {shown_size(size)}" for file, size in sorted(planned.uploads.items())]
+    more = [f"  and {len(lines) - MOST_LISTED:,} more"] if len(lines) > MOST_LISTED else []
+    size = shown_size(sum(planned.uploads.values()))
+    title = f"To be deleted, too: {len(lines):,} uploaded files that nothing names and nobody used for a day; {size}."
+    return [title, *lines[:MOST_LISTED], *more]
 
 
 def _reclaim(store: Store) -> str:

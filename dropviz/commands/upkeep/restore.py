@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 import sqlite3
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +26,7 @@ MOST_FILES = 2_000_000
 MANIFEST_BYTES = 500 * 2**20
 CHUNK = 2**20
 SPARED_BYTES = 64 * 2**20  # of the disk, so that the store can be written to afterwards
+DRAFT = ".restoring-"
 
 
 def restore(path: Path, *, replace: bool) -> int:
@@ -47,18 +49,17 @@ def restore(path: Path, *, replace: bool) -> int:
         raise ValueError(
             f"{parts.database.parent} has a store already: choose an empty DROPVIZ_DATA, or add --replace, which moves it aside."
         )
-    with tempfile.TemporaryDirectory(dir=parts.database.parent, prefix=".restoring-") as folder:
-        staged = Path(folder)
+    with ExitStack() as stack:
+        staged = _drafts(stack, parts.database.parent)
         manifest = _extract(path, staged)
         _upgrade(staged / DATABASE)
+        ready = _carried(path, staged, parts, manifest.files, stack)
         if former:
             print(f"The former store is in {_move_aside(parts, former)}.")
-        for name in sorted(
-            manifest.files, key=lambda name: name == DATABASE
-        ):  # the database last: it makes a store
+        for name in sorted(ready, key=lambda name: name == DATABASE):  # the database last: it makes a store
             target = place(parts, name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            (staged / name).replace(target)
+            ready[name].replace(target)
     print(
         f"Restored: {len(manifest.files):,} files of {manifest.created_at}. Jobs that were running are taken up again."
     )
@@ -68,9 +69,9 @@ def restore(path: Path, *, replace: bool) -> int:
 def _target() -> Parts:
     if not settings.store_url().startswith("sqlite:///"):
         raise ValueError(
-            "The store is a PostgreSQL database, which is restored by its own tools:"
-            " pg_restore --clean --if-exists --dbname=postgresql://… FILE.dump; then unpack the files into"
-            f" {settings.data_dir()}."
+            "The store is a PostgreSQL database, which is restored by its own tools, together with the files in"
+            f" {settings.data_dir()}, while no page and no engine runs: docs/clusters.md has the commands under 'Backup and"
+            " restore on PostgreSQL'."
         )
     parts = Parts.of_settings()
     parts.database.parent.mkdir(parents=True, exist_ok=True)
@@ -84,12 +85,84 @@ def _former(parts: Parts) -> list[Path]:
     return parts.database_files + there + ([parts.secret] if parts.secret.exists() else [])
 
 
+def _drafts(stack: ExitStack, beside: Path) -> Path:
+    """A folder that goes when all is done."""
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(dir=beside, prefix=DRAFT)))
+
+
+def _carried(
+    path: Path, staged: Path, parts: Parts, names: Iterable[str], stack: ExitStack
+) -> dict[str, Path]:
+    """Name → its file on the disk that it belongs on: what belongs on another one is copied there while nothing is lost yet."""
+    drafts: dict[Path, Path] = {}
+    found = {}
+    with _refusing(path):
+        for name in names:
+            folder = place(parts, f"{name.split('/')[0]}/-" if "/" in name else name).parent
+            there = next(one for one in (folder, *folder.parents) if one.exists())
+            if there not in drafts:
+                drafts[there] = staged if _can_move(staged, there) else _drafts(stack, there)
+            found[name] = drafts[there] / name
+            if drafts[there] != staged:
+                found[name].parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(staged / name, found[name])
+    return found
+
+
+def _can_move(staged: Path, there: Path) -> bool:
+    """Tried, since a mount of the same disk is another one for this."""
+    probe, moved = staged / ".probe", there / f"{staged.name}.probe"
+    probe.touch()
+    try:
+        probe.replace(moved)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return False
+    moved.unlink()
+    return True
+
+
 def _move_aside(parts: Parts, former: list[Path]) -> Path:
+    """Move what is there into a folder of its own; of a folder on another disk copy the content, and then delete it there.
+
+    Raises:
+        OSError: There is no room, or it is not allowed; then all is as before.
+    """
     aside = parts.database.parent / time.strftime("replaced-%Y%m%d-%H%M%S", time.gmtime())
     aside.mkdir()
-    for path in former:
-        shutil.move(path, aside / path.name)
+    moved, copied = [], []
+    try:
+        for path in former:
+            if _moved(path, aside):
+                moved.append(path)
+            else:
+                shutil.copytree(path, aside / path.name, ignore=shutil.ignore_patterns(f"{DRAFT}*"))
+                copied.append(path)
+    except OSError:
+        for path in moved:
+            (aside / path.name).rename(path)
+        shutil.rmtree(aside)
+        raise
+    for path in copied:
+        for entry in [one for one in path.iterdir() if not one.name.startswith(DRAFT)]:
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
     return aside
+
+
+def _moved(path: Path, aside: Path) -> bool:
+    if path.is_dir() and path.is_symlink():
+        return False
+    try:
+        path.rename(aside / path.name)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EBUSY):  # another disk, a mount
+            raise
+        return False
+    return True
 
 
 def _extract(path: Path, folder: Path) -> Manifest:

@@ -6,6 +6,7 @@ import difflib
 import os
 import platform
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import fields
@@ -22,6 +23,7 @@ REQUIREMENTS = PACKAGE.parent / "requirements.txt"
 PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s#;]+)", re.MULTILINE)
 VARIABLE = re.compile(r"DROPVIZ_[A-Z][A-Z0-9_]*[A-Z0-9]")
 FILES = ("DROPVIZ_ADMIN_TOKEN_FILE", "DROPVIZ_METRICS_TOKEN_FILE")
+CARDS_SECONDS = 60.0  # for a torch on a cold disk
 
 
 @check("python")
@@ -91,25 +93,53 @@ def device(_: Context) -> Iterator[Answer]:
     driver = settings.machine.NVIDIA_DRIVER.exists()
     if settings.engine() != "local":
         yield "ok", f"{chosen}; jobs run where DROPVIZ_ENGINE = {settings.engine()} says", ""
-    elif driver and "+cpu" in torch:
-        todo = "To train on it, install the CUDA build of torch: see Size, device, settings in the README."
-        yield "warning", f"{found}; there is an NVIDIA driver, and this torch is a CPU build", todo
-    elif chosen.startswith("cuda") and not driver:
+    elif driver:
+        yield _with_driver(chosen, found)
+    elif chosen.startswith("cuda"):
         yield (
             "problem",
             f"{found}; no NVIDIA driver is here",
             "Set DROPVIZ_DEVICE=cpu, or install the driver.",
         )
-    elif chosen.startswith("cuda") and "+cpu" in torch:
-        yield (
-            "problem",
-            f"{found}: a CPU build",
-            "Set DROPVIZ_DEVICE=cpu, or install the CUDA build of torch.",
-        )
     elif chosen == "cpu":
         yield "warning", f"{found}; no graphics card", "Nothing: every preset fits a CPU."
     else:
         yield "ok", found, ""
+
+
+def _with_driver(chosen: str, found: str) -> Answer:
+    """What torch says of the cards; a device file and a version say nothing of the driver's age or of a build of one's own."""
+    cards = _cards()
+    wanted = int(chosen.partition(":")[2] or 0)
+    install = (
+        "install the CUDA build of torch that fits the driver: see Size, device, settings in the README."
+    )
+    if chosen.startswith("cuda") and wanted >= cards:
+        count = "no device that it can use" if cards == 0 else f"only {cards}, counted from 0"
+        return (
+            "problem",
+            f"{found}; CUDA of this torch finds {count}",
+            f"Set DROPVIZ_DEVICE=cpu, or {install}",
+        )
+    if not chosen.startswith("cuda") and cards == 0:
+        return (
+            "warning",
+            f"{found}; there is an NVIDIA driver, and this torch cannot use it",
+            f"To train on it, {install}",
+        )
+    return "ok", f"{found}; torch can use {cards} by CUDA", ""
+
+
+def _cards() -> int:
+    """How many devices torch can use by CUDA; asked in a process of its own, which takes a second or two."""
+    ask = "import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", ask], capture_output=True, text=True, timeout=CARDS_SECONDS
+        )
+        return int(done.stdout) if done.returncode == 0 else 0
+    except (subprocess.TimeoutExpired, ValueError):
+        return 0
 
 
 @check("extensions")
