@@ -54,10 +54,12 @@ RUN apt-get update \
     && install --directory --owner=10001 --group=10001 --mode=0750 /data
 COPY --from=packages /opt/venv /opt/venv
 COPY --from=program /opt/dropviz /opt/dropviz
+# In here it listens to every address; by DROPVIZ_HOSTS it answers to this machine's names alone all the same.
 ENV PATH=/opt/dropviz/bin:/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/dropviz \
     HOME=/data \
     DROPVIZ_DATA=/data \
+    DROPVIZ_HOSTS=localhost \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /opt/dropviz

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.browser.served import CHROMIUM
 from tests.image.build import WORK, build, clean
 
 # Debian calls the engine as one calls a registry, and this project names no host of any.
@@ -22,7 +23,9 @@ PACKAGES = {
 APART = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 NOT_EXERCISED = """\
 Not exercised here: the published bases (python:3.11-slim-bookworm, postgres:17-bookworm; Debian's own packages stand in for them), the
-CUDA build and NVIDIA's container toolkit, BuildKit (buildah reads the same Dockerfile), other processors than this one's."""
+CUDA build, NVIDIA's container toolkit and compose.gpu.yaml, BuildKit and what Compose builds by itself (buildah reads the same Dockerfile),
+Compose as a plugin of docker's (the same program runs by itself), a Dask cluster and its TLS, accounts (login), a proxy in front of the
+page, a folder instead of a volume, a new version on an old database, other processors than this one's."""
 
 
 def main() -> int:
@@ -51,6 +54,8 @@ def unusable() -> str | None:
     if missing := [package for tool, package in PACKAGES.items() if shutil.which(tool) is None]:
         line = f"apt-get update && apt-get install -y --no-install-recommends {' '.join(missing)}"
         return f"This needs tools that are not here. Debian has them:\n\n    {line}\n"
+    if CHROMIUM is None:
+        return "The pages are looked at in Chromium, which is not here: bash setup/programs chromium installs Debian's."
     return None
 
 

@@ -6,6 +6,7 @@ import json
 import secrets
 from functools import partial
 
+from tests.image.backups import take_and_bring_back
 from tests.image.engine import compose, docker, done, until
 
 PAGE, ENGINES, DATABASE = (
@@ -15,6 +16,7 @@ PAGE, ENGINES, DATABASE = (
 )
 RUN = "dropviz run --preset classroom --arms none,dropout --seeds 2 --set train.steps=40 --out /tmp/out"
 WORKERS = "import json; from dropviz.store import Store; print(len(Store.open().workers()))"
+STATES = "import json; from dropviz.store import Store; print(json.dumps(sorted([each.id, each.state] for each in Store.open().experiments())))"
 
 
 def cluster() -> None:
@@ -34,6 +36,12 @@ def cluster() -> None:
     assert done("exec", PAGE, "python", "-c", reach)
     assert docker("port", DATABASE) == docker("port", ENGINES[1]) == ""
     print("  the password is in no log; neither the database nor an engine is reached from outside")
+    before = docker("exec", PAGE, "python", "-c", STATES)
+    take_and_bring_back("compose.cluster.yaml", taking=2, bringing=3, **chosen)
+    until(lambda: workers() == len(ENGINES), "the page knows both engines again")
+    assert docker("exec", PAGE, "python", "-c", STATES) == before
+    docker("exec", PAGE, *RUN.split(), "--set", "first_seed=20")
+    print("  backed up and restored by the document's commands: both runs are there, and one more is done")
     run("down", "--volumes")
 
 

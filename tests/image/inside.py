@@ -6,11 +6,13 @@ import json
 import re
 import sys
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.served import answers, launch
+from tests.image.backups import take_and_bring_back
 from tests.image.cluster import cluster
 from tests.image.engine import compose, docker, done, engine, state, until
 
@@ -31,7 +33,7 @@ TINY = [
 LONG = """
 from dropviz.experiment import preset
 from dropviz.store import Store
-settings = ["arms=none", "seeds=1", "train.steps=90000", "observe.statistics=0"]
+settings = ["arms=none", "seeds=1", "train.steps=900000", "observe.statistics=0"]
 Store.open().submit(preset("noisy-digits").with_settings(settings), owner="somebody")
 """
 SERVICE = "dropviz-dropviz-1"
@@ -80,6 +82,8 @@ def first_look(browser: Browser, pictures: Path) -> None:
     shown = time.monotonic() - begun
     until(lambda: state("first")["Health"]["Status"] == "healthy", "docker calls it healthy")
     healthy = time.monotonic() - begun
+    statuses = [status_for(host) for host in ("localhost:8501", "127.0.0.1:8501", "evil.example:8501")]
+    assert statuses == [200, 200, 421], statuses
     print(
         f"\ndocker run: answers after {answered:.1f} s, a finished preset on the screen after {shown:.1f} s,"
     )
@@ -109,7 +113,21 @@ def hardened(browser: Browser, pictures: Path) -> None:
         lambda: any(job["state"] == "running" and job["step"] > 0 for job in jobs()), "a long run makes steps"
     )
     stop_and_return(tiny["id"])
+    move_into_a_new_container(browser, tiny["id"], pictures)
+    take_and_bring_back("compose.yaml", taking=0, bringing=1)
+    all_is_there(tiny["id"])
+    print("  backed up and restored by the document's commands: both runs are there")
     compose("down", "--volumes")
+
+
+def status_for(host: str) -> int:
+    """What the page answers to who comes by a name."""
+    connection = HTTPConnection("127.0.0.1", 8501, timeout=30)
+    try:
+        connection.request("GET", "/lab", headers={"Host": host})
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 def print_confinement() -> None:
@@ -146,6 +164,24 @@ def stop_and_return(known: str) -> None:
     assert (ended["ExitCode"], ended["OOMKilled"], ended["Pid"]) == (0, False, 0), ended
     print(f"  docker stop in the middle of a run: exit code 0 after {took:.1f} s, no process left")
     docker("start", SERVICE)
+    all_is_there(known)
+    print("  started again: the finished run is there, the interrupted one goes on")
+
+
+def move_into_a_new_container(browser: Browser, known: str, pictures: Path) -> None:
+    """What an upgrade is: the container is removed, and another one on its volume has the same runs."""
+    former = docker("inspect", "--format", "{{.Id}}", SERVICE)
+    compose("down")
+    assert not done("inspect", SERVICE)
+    compose("up", "--detach", "--no-build", "--wait")
+    assert docker("inspect", "--format", "{{.Id}}", SERVICE) != former
+    all_is_there(known)
+    look(browser, f"/curvature?run={known}", pictures / "image-new-container.png")
+    print("  a new container on the volume: the finished run is shown, the interrupted one goes on")
+
+
+def all_is_there(known: str) -> None:
+    """The page answers, the finished run is known, and the other one makes steps."""
     until(lambda: answers(8501), "the page answers again")
     after = {job["id"]: job for job in jobs()}
     assert after.pop(known)["state"] == "done"
@@ -153,7 +189,6 @@ def stop_and_return(known: str) -> None:
     until(
         lambda: any(job["id"] == view_id and job["state"] == "running" for job in jobs()), "the run goes on"
     )
-    print("  started again: the finished run is there, the interrupted one goes on")
 
 
 def jobs() -> list[dict[str, object]]:

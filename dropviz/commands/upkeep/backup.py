@@ -19,8 +19,8 @@ from dropviz.store.copying import copy_database, schema_of
 from dropviz.store.parts import Parts, files_below
 
 POSTGRESQL = (
-    "The store is a PostgreSQL database, which is backed up by its own tools: pg_dump --format=custom --file={path}.dump"
-    " postgresql://… (DROPVIZ_STORE without +psycopg); then the files: tar -cf {path} -C {folder} ."
+    "The store is a PostgreSQL database, which is backed up by its own tools, together with the files in {folder}: docs/clusters.md"
+    " has the commands, and their order, under 'Backup and restore on PostgreSQL'."
 )
 
 
@@ -33,7 +33,7 @@ def backup(path: Path) -> int:
     Raises:
         ValueError: There is nothing to back up, or the file cannot be written.
     """
-    parts = _parts(path)
+    parts = _parts()
     if not path.absolute().parent.is_dir():
         raise ValueError(
             f"{path.absolute().parent} is not a directory: make it first, or name another place."
@@ -49,10 +49,10 @@ def backup(path: Path) -> int:
     return 0
 
 
-def _parts(path: Path) -> Parts:
+def _parts() -> Parts:
     url = settings.store_url()
     if not url.startswith("sqlite:///"):
-        raise ValueError(POSTGRESQL.format(path=path, folder=settings.data_dir()))
+        raise ValueError(POSTGRESQL.format(folder=settings.data_dir()))
     parts = Parts.of_settings()
     if schema_of(parts.database) is None:
         raise ValueError(
