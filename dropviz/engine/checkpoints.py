@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from dropviz.store.files import write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+AT_ONCE = 512  # jobs that are looked at together: what a sweep takes of memory does not grow with all that there are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +78,10 @@ class Checkpoints:
         for path, name in files.items():
             if name.isdecimal() and int(name) in finished:
                 path.unlink(missing_ok=True)
-        for job in self.store.failed_among(self.store.weights.jobs()):
-            self.store.weights.remove(job)
+        weights = self.store.weights.jobs()
+        while some := list(islice(weights, AT_ONCE)):
+            for job in self.store.failed_among(some):
+                self.store.weights.remove(job)
 
 
 def _sum(state: Mapping[str, Tensor], place: Mapping[str, str]) -> str:

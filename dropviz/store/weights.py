@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -59,10 +61,10 @@ class Weights:
         """Delete the weights of a job, if there are any."""
         shutil.rmtree(self.folder / str(job_id), ignore_errors=True)
 
-    def jobs(self) -> set[int]:
-        """The jobs that have weights."""
-        found = self.folder.iterdir() if self.folder.is_dir() else ()
-        return {int(path.name) for path in found if path.name.isdecimal()}
+    def jobs(self) -> Iterator[int]:
+        """The jobs that have weights, one after the other: there may be very many."""
+        with suppress(FileNotFoundError), os.scandir(self.folder) as found:
+            yield from (int(entry.name) for entry in found if entry.name.isdecimal())
 
     def _path(self, job_id: int, step: int) -> Path:
         return self.folder / str(job_id) / f"{step}.safetensors"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 import time
@@ -10,11 +11,14 @@ from dataclasses import dataclass
 from functools import cache
 
 from dropviz import settings
+from dropviz.store import StoreError
 from dropviz.store.parts import Parts
 from dropviz.web.live import store
 
 FRESH_SECONDS = 60.0
 SHARE = 100  # looking takes at most one part in so many of the time
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,8 @@ class Watch:
         started, found = time.monotonic(), None
         try:
             found = self._look()
+        except (StoreError, OSError) as error:
+            logger.warning("the disk could not be looked at: %s", error)
         finally:
             with self._lock:
                 self._latest, self._looking = found or self._latest, False

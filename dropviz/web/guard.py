@@ -113,7 +113,7 @@ def _refusal(scope: Scope) -> tuple[int, str]:
     host = headers.get("host")
     if not known_host(host):
         return 421, (
-            f"This server does not answer to {(host or '')[:80]!r}: open it by the address that `dropviz serve` printed, or name"
+            f"This server does not answer to {(host or '')[:80]!r}: open it as localhost where it runs, or name"
             " this one in DROPVIZ_HOSTS."
         )
     if scope["type"] == "websocket" and not known_origin(headers.get("origin"), host):

@@ -40,7 +40,7 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Delete it.")] = False,
 ) -> int:
-    """Delete old experiments; pinned and shared ones, those of classes and what is under way stay."""
+    """Delete old experiments, and uploads that nothing names; what is pinned, shared, of a class or under way stays."""
     from dropviz import settings
     from dropviz.commands.upkeep.prune import prune as delete
     from dropviz.store.pruning import Rules
