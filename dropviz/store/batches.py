@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-MOST = 512
+MOST = 64
 
 T = TypeVar("T", int, str)
 
 
 def batches(values: Iterable[T]) -> Iterator[list[T]]:
-    """All values, in lists of 1, 2, 4 … 512; the last list is filled up with its last value again."""
+    """All values, in lists of 1, 2, 4 … 64; the last list is filled up with its last value again."""
     ordered = sorted(values)
     for start in range(0, len(ordered), MOST):
         part = ordered[start : start + MOST]
