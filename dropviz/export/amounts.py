@@ -9,8 +9,8 @@ from dropviz.experiment import ExperimentSpec, evaluation_steps, live_steps, ref
 
 MOST_METRICS = 2_000  # of a job: the deepest transformer has some 530, and extensions may add more
 MOST_ARRAY_NAMES = 200  # of a job, each at many steps
-# Points and arrays of a run. The presets with all arms and 256 seeds have up to 2.5 million points. To
-# write these takes some eight seconds, and SQLite has everybody else who writes wait for 15 at most.
+# Points and arrays of a run. To write 2.7 million took eight seconds of a core, and whoever else writes to
+# SQLite waits for 15 at most. The presets have fewer, but for the largest with all arms and 256 seeds.
 MOST_ROWS = 1_000_000
 MORE_MOMENTS = 20  # than those of the spec: weights of 17 steps can be measured on request
 TENSOR_BYTES = 256  # of a line of what is listed in a safetensors file, at most
