@@ -41,6 +41,7 @@ def test_a_cold_link_opens_the_form_and_back_and_forward_go_between_its_changes(
         page.go_back()
         expect(seeds(page)).to_have_value("2")
         page.go_forward()
+        expect(seeds(page)).to_have_value("3")
         page.go_forward()
         expect(seeds(page)).to_have_value("4")
         assert "seeds=4" in page.url

@@ -9,7 +9,7 @@ import pytest
 
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import StoreError
-from dropviz.store.database.sqlite import FULL, READ_ONLY
+from dropviz.store.database.base import FULL, READ_ONLY
 from tests.faults.disks import filled, needs_root, read_only, small_disk
 from tests.faults.site import Site
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,6 +12,10 @@ from typing import ClassVar
 from sqlalchemy import Connection, Engine, event, exc
 
 from dropviz.store.records import StoreError
+
+FULL = "The server's disk is full, so nothing can be recorded. What runs waits, and goes on by itself when there is space."
+READ_ONLY = "The server's disk cannot be written, so nothing can be recorded. What runs waits, and goes on by itself afterwards."
+SPARE_BYTES = 2**20  # a disk with less than this counts as full
 
 
 class Database(ABC):
@@ -60,7 +65,17 @@ class Database(ABC):
 
     def trouble(self) -> str:
         """Why nothing can be recorded at the moment, in a sentence for visitors; empty where nothing is known to be wrong."""
-        return ""
+        try:
+            disk = os.statvfs(self._folder())
+        except OSError:
+            return READ_ONLY
+        if disk.f_flag & os.ST_RDONLY:
+            return READ_ONLY
+        return FULL if disk.f_bavail * disk.f_frsize < SPARE_BYTES else ""
+
+    @abstractmethod
+    def _folder(self) -> Path:
+        """Where its own files are, or those that belong to it."""
 
     def writer(self) -> int | None:
         """The process of this machine that keeps all others from writing at the moment, where that can be and be seen."""

@@ -134,6 +134,10 @@ class PostgreSQL(Database):
         name = re.sub(r"[^\w-]", "_", str(self.url.database))
         return settings.data_dir() / f"{name}-{self._name}{ending}"
 
+    def _folder(self) -> Path:
+        folder = settings.data_dir()  # which is made when something is written there
+        return next(path for path in (folder, *folder.parents) if path.exists())
+
     def is_marked(self, connection: Connection) -> bool | None:
         """By a comment."""
         tables = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"

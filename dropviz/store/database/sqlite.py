@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -17,13 +16,9 @@ from dropviz.store.database.base import Database, begin_as_told
 from dropviz.store.migrations import migrate
 from dropviz.store.records import StoreError
 
-FULL = "The server's disk is full, so nothing can be recorded. What runs waits, and goes on by itself when there is space."
-READ_ONLY = "The server's disk cannot be written, so nothing can be recorded. What runs waits, and goes on by itself afterwards."
-
 APPLICATION_ID = 0x44567A31  # "DVz1", in the file's header: tells our databases from anybody else's
 BUSY_SECONDS = 15
 CACHE_KILOBYTES = 256  # a connection, and a page has five or more; what it lacks is in the kernel's cache
-SPARE_BYTES = 2**20  # a disk with less than this counts as full
 WRITE_LOCK = 120  # the byte of the -shm file that the only writer has locked, by the description of the WAL-index format
 VERIFIED_BYTES = 16 * 2**20  # a file up to this size is checked whole when it is opened: some 30 ms
 
@@ -122,15 +117,8 @@ class SQLite(Database):
             return self._corrupt()
         return self._unusable(error) if isinstance(error, exc.OperationalError) else None
 
-    def trouble(self) -> str:
-        """Of its disk."""
-        try:
-            disk = os.statvfs(self.path.parent)
-        except OSError:
-            return READ_ONLY
-        if disk.f_flag & os.ST_RDONLY:
-            return READ_ONLY
-        return FULL if disk.f_bavail * disk.f_frsize < SPARE_BYTES else ""
+    def _folder(self) -> Path:
+        return self.path.parent
 
     def writer(self) -> int | None:
         """By Linux's list of locks; to open the file and ask would give up the locks that this process has."""

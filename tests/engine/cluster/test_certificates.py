@@ -17,6 +17,7 @@ from distributed.security import Security
 from dropviz.engine.cluster.security import security_for
 from tests.engine.cluster.conftest import Site, open_site
 from tests.engine.cluster.parts import make_certificates, tls_options, tls_settings
+from tests.web.loops import run_apart
 
 URL = "tls://127.0.0.1:8786"
 
@@ -110,7 +111,7 @@ def answer(address: str, security: Security) -> str | None:
             return (await other.identity())["type"]
 
     try:
-        return asyncio.run(asyncio.wait_for(ask(), 20))
+        return run_apart(lambda: asyncio.wait_for(ask(), 20))
     except (OSError, RuntimeError):
         return None
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 import pytest
 
 from dropviz.engine.cluster import remote
 from dropviz.engine.cluster.facts import PROCESS
+from tests.web.loops import run_apart
 
 
 @pytest.fixture(autouse=True)
@@ -22,12 +22,12 @@ def call_off(names: list[str]) -> None:
     async def all_of_them() -> None:
         assert not any([await remote.stop(name) for name in names])
 
-    asyncio.run(all_of_them())
+    run_apart(all_of_them)
 
 
 def run(name: str) -> int:
     """Give an order whose job nothing can run, as it has no seeds."""
-    return asyncio.run(remote.run(json.dumps({"name": name, "process": PROCESS, "claim": {}, "jobs": 1})))
+    return run_apart(remote.run, json.dumps({"name": name, "process": PROCESS, "claim": {}, "jobs": 1}))
 
 
 def test_the_latest_orders_are_refused_and_of_very_many_the_oldest_are_forgotten() -> None:
@@ -56,7 +56,7 @@ def test_an_order_that_was_carried_out_is_remembered(monkeypatch: pytest.MonkeyP
     claim = {"job_id": 1, "attempt": 1, "spec": "", "arm": "", "seeds": [], "advance_once": False}
     order = json.dumps({"name": "one", "process": PROCESS, "claim": claim, "jobs": 1})
     with pytest.raises(OSError, match="no process"):
-        asyncio.run(remote.run(order))
+        run_apart(remote.run, order)
     with pytest.raises(RuntimeError, match="came twice"):
-        asyncio.run(remote.run(order))
+        run_apart(remote.run, order)
     assert not remote._running
