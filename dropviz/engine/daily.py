@@ -9,7 +9,7 @@ import time
 from dropviz import logs, settings
 from dropviz.store import Store, StoreError
 from dropviz.store.pruning import DAY, Rules, carry_out, plan, plan_uploads
-from dropviz.store.pruning_lock import pruning
+from dropviz.store.pruning.lock import pruning
 
 FIRST_SECONDS = 600.0  # an engine that has just started has other things to do
 

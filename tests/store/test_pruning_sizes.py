@@ -17,7 +17,7 @@ from dropviz.engine.daily import DailyPrune
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import Point, Store
 from dropviz.store.pruning import DAY, Rules, carry_out, plan
-from dropviz.store.pruning_lock import pruning
+from dropviz.store.pruning.lock import pruning
 from tests.houses import wait_until
 from tests.store import ageing
 from tests.store.ageing import MONTH, OLD, pruned, there
@@ -133,7 +133,7 @@ def test_one_process_prunes_at_a_time(store: Store, ran: Ran, monkeypatch: pytes
 HOLDER = """
 import sys
 from dropviz.store import Store
-from dropviz.store.pruning_lock import pruning
+from dropviz.store.pruning.lock import pruning
 with pruning(Store.open().database) as alone:
     print(alone, flush=True)
     sys.stdin.readline()

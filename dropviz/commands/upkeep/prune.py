@@ -12,7 +12,7 @@ from dropviz.store.database.sqlite import SQLite
 from dropviz.store.looking import schema
 from dropviz.store.migrations import VERSION
 from dropviz.store.pruning import TRASH_DAYS, Plan, Rules, carry_out, plan
-from dropviz.store.pruning_lock import pruning
+from dropviz.store.pruning.lock import pruning
 
 MOST_LISTED = 20  # uploads, by name
 

@@ -1,9 +1,4 @@
-"""Deleting what is old: experiments and sweeps that nobody keeps, and with them what then belongs to nobody.
-
-Kept whatever its age: what is pinned, shared, of a class, or under way; a sweep as long as one of its cells is. Everything is
-decided from one look at the store (``plan``) and done in many small transactions (``carry_out``), each of which looks again, so
-that others read and write meanwhile, and what somebody pins, joins or takes back in the last moment stays.
-"""
+"""What is to go, decided from one look at the store, and carried out; see the package."""
 
 from __future__ import annotations
 
@@ -11,11 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from dropviz.downloads import shown_size
-from dropviz.store import deleting, retention, unnamed
-from dropviz.store.retention import DAY, TRASH_DAYS, Unit
+from dropviz.store.pruning import deleting, retention, unnamed
+from dropviz.store.pruning.retention import DAY, Unit
 from dropviz.store.store import Store
-
-__all__ = ["DAY", "TRASH_DAYS", "Plan", "Rules", "carry_out", "plan", "plan_uploads"]
 
 TOGETHER = 20  # experiments, or jobs, of one transaction
 YOUNGEST = DAY  # what something happened to since is not deleted for its size

@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, Table, delete, select
 
+from dropviz.store.pruning.retention import DAY, TRASH_DAYS, being_measured, is_orphan, keepers, old_weights
 from dropviz.store.records import FINAL
-from dropviz.store.retention import DAY, TRASH_DAYS, being_measured, is_orphan, keepers, old_weights
 from dropviz.store.schema import (
     arrays,
     experiment_jobs,
