@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,16 @@ class House:
             text=True,
             preexec_fn=death_signal(),  # a test run that is killed leaves nothing behind
         )
+
+    @contextmanager
+    def engine(self) -> Iterator[None]:
+        """An engine, for the length of a block."""
+        process = self.start("-m", "dropviz.engine")
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
 
     def job(self, view_id: str) -> Job:
         """The first job of an experiment."""

@@ -190,23 +190,19 @@ def test_a_command_that_starts_no_engine_has_its_run_done_elsewhere(
         del shared.environment["DROPVIZ_ENGINE"]
 
 
-def test_a_database_that_is_restarted_costs_no_point(
-    shared, fleet: Fleet, postgres_server, long: ExperimentSpec, undisturbed: list, wait_for: Callable
+@pytest.mark.parametrize("end", ["halt", "crash"])
+def test_a_database_that_is_restarted_or_crashes_costs_no_point(
+    shared,
+    fleet: Fleet,
+    postgres_server,
+    long: ExperimentSpec,
+    undisturbed: list,
+    wait_for: Callable,
+    end: str,
 ) -> None:
     view_id = shared.store.submit(long, fresh=True)
     past_a_checkpoint(shared, view_id, wait_for)
-    postgres_server.halt()
-    postgres_server.start()
-    assert shared.finish(view_id) == "done"
-    assert shared.series(view_id) == undisturbed
-
-
-def test_a_database_that_crashes_costs_no_point(
-    shared, fleet: Fleet, postgres_server, long: ExperimentSpec, undisturbed: list, wait_for: Callable
-) -> None:
-    view_id = shared.store.submit(long, fresh=True)
-    past_a_checkpoint(shared, view_id, wait_for)
-    postgres_server.crash()
+    getattr(postgres_server, end)()
     postgres_server.start()
     assert shared.finish(view_id) == "done"
     assert shared.series(view_id) == undisturbed

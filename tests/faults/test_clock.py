@@ -21,11 +21,11 @@ def test_a_jump_costs_a_run_nothing(
     before = site.store.experiment(view_id).jobs[0].heartbeat_at
     site.set_clock(jump)
     try:
-        beats = (
-            -DAY if site.database else DAY / 2
+        least = (
+            0.0 if site.database else DAY / 2
         )  # a database server has a clock of its own, which goes right
         site.wait(
-            lambda: 0 != abs(site.store.experiment(view_id).jobs[0].heartbeat_at - before) > beats, "it beats"
+            lambda: abs(site.store.experiment(view_id).jobs[0].heartbeat_at - before) > least, "it beats"
         )
         site.page_says(view_id, "running", "done")
         answer = site.answering().live(view_id)["progress"]

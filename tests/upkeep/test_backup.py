@@ -9,8 +9,8 @@ import os
 import signal
 import sqlite3
 import tarfile
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from dropviz.experiment import ExperimentSpec
 from dropviz.store import Store
 from dropviz.store.migrations import VERSION
 from dropviz.store.parts import Parts
-from tests.houses import House, open_house, wait_until
+from tests.houses import open_house, wait_until
 
 FORMER = Path(__file__).parents[1] / "store" / "schema_3.sql"
 
@@ -284,7 +284,7 @@ def test_runs_go_on_elsewhere_from_a_backup_that_was_made_while_they_ran(
 ) -> None:
     here, there = open_house(tmp_path / "here"), tmp_path / "there"
     view_id = here.store.submit(spec())
-    with engine(here):
+    with here.engine():
         wait_until(lambda: here.job(view_id).step > 0, "it runs", 300)
         here.store.request(view_id, "pause")  # which makes a checkpoint
         wait_until(lambda: here.job(view_id).state == "paused", "it pauses", 300)
@@ -302,20 +302,10 @@ def test_runs_go_on_elsewhere_from_a_backup_that_was_made_while_they_ran(
     assert restore(tmp_path / "kept.tar", replace=False) == 0
     elsewhere = open_house(there)
     assert 0 < elsewhere.job(view_id).step < 3000
-    with engine(elsewhere):
+    with elsewhere.engine():
         wait_until(lambda: elsewhere.job(view_id).state == "done", "the end", 300)
     assert elsewhere.job(view_id).attempt == 3  # it paused once, and was moved once
     assert elsewhere.series(view_id) == here.series(view_id)
     assert elsewhere.weights(view_id) == here.weights(view_id)
     for house in (here, elsewhere):
         house.store.close()
-
-
-@contextmanager
-def engine(house: House) -> Iterator[None]:
-    process = house.start("-m", "dropviz.engine")
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)

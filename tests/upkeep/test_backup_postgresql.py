@@ -64,7 +64,7 @@ class Used:
 def used(server: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> Used:
     """Backups by the commands of both documents; from one command to the next the run goes on to a further checkpoint."""
     folder = tmp_path_factory.mktemp("used")
-    with at(server, folder / "data") as house, engine(house):
+    with at(server, folder / "data") as house, house.engine():
         done = house.store.submit(spec("train.steps=100"))
         assert house.finish(done) == "done"
         house.store.database.beside(".secret").write_bytes(SECRET)
@@ -114,16 +114,6 @@ def at(server: postgres.Server, folder: Path, database: str = "dropviz") -> Iter
             yield opened
         finally:
             opened.store.close()
-
-
-@contextmanager
-def engine(house: House) -> Iterator[None]:
-    process = house.start("-m", "dropviz.engine")
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
 
 
 def go_on(house: House, view_id: str) -> None:
@@ -193,7 +183,7 @@ def test_what_the_commands_of_a_document_kept_is_all_there_and_the_run_goes_on_t
         assert restored.weights(used.done) == used.weights_of_done
         assert restored.store.database.beside(".secret").read_bytes() == SECRET
         assert 0 < saved_step(restored, used.under_way) <= restored.job(used.under_way).step < LAST_STEP
-        with engine(restored):
+        with restored.engine():
             assert restored.finish(used.under_way) == "done"
         assert restored.series(used.under_way) == used.series
         assert restored.weights(used.under_way) == used.weights

@@ -142,6 +142,13 @@ def test_a_place_is_waited_for(port: int, path: str, data: Path, monkeypatch: py
         waiting = [threading.Thread(target=take, args=(visitor,)) for visitor in (A, C, D)]
         for thread in waiting:
             thread.start()
+        places = exports._places()
+        wait_until(
+            lambda: (
+                places._all.statistics().tasks_waiting == 2 and places._own[A].statistics().tasks_waiting == 1
+            ),
+            "all three wait",
+        )
         assert held(data) == 2
         assert found == []
     for thread in waiting:
