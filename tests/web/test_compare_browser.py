@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dropviz.experiment import ExperimentSpec
-from dropviz.store import Store
+from dropviz.store import Store, runs
 from dropviz.web.compare.browser import A_PAGE
 from dropviz.web.compare.search import Wanted, facets, found
 from dropviz.web.plain import plain
@@ -73,6 +73,22 @@ def test_a_name_a_tag_and_a_note_are_kept_and_shown_as_text(visit, store: Store,
     assert (line.name, line.note, line.shared, line.pinned) == ("**bold** <b>", "for the talk", True, True)
     assert app.checkbox(key=f"choose/{view_id}").label == plain("**bold** <b>")
     assert "**bold**" not in texts(app)
+
+
+def test_a_run_that_may_not_be_shared_does_not_look_shared(
+    visit, store: Store, spec, me: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "MOST_SHARED", 0)
+    view_id = ended(store, spec, me)
+    app = visit("1_Compare", runs=view_id)
+    app.button(key=f"details/{view_id}").click().run()
+    app.toggle(key=f"shared/{view_id}").set_value(True).run()
+    assert not app.exception
+    assert [toast.value for toast in app.toast] == [
+        "You share 0 runs, and one person may share 0: stop sharing one of them first."
+    ]
+    assert app.toggle(key=f"shared/{view_id}").value is False
+    assert not store.runs.listing(me)[0].shared
 
 
 def test_delete_has_a_way_back(visit, store: Store, spec, me: str) -> None:
