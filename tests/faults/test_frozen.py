@@ -15,9 +15,11 @@ def test_a_child_that_stays_frozen_is_said_to_be_stalled_and_is_replaced(
     site: Site, long: ExperimentSpec, undisturbed: Callable[[Site, str], None]
 ) -> None:
     view_id = site.store.submit(long, fresh=True)
-    child = site.child_of(view_id)
+    child, engine = site.child_of(view_id), site.process("engine")
     site.kill(child, signal.SIGSTOP)
+    site.kill(engine, signal.SIGSTOP)  # which replaces it so soon that nobody need see it stalled
     site.page_says(view_id, "stalled")
+    site.kill(engine, signal.SIGCONT)
     site.wait(lambda: site.store.experiment(view_id).jobs[0].attempt == 2, "another attempt")
     undisturbed(site, view_id)
     assert child not in [one.pid for one in site.processes()]  # its engine is there to kill it

@@ -116,7 +116,8 @@ def test_a_message_is_no_longer_than_a_page_needs(served: Served, size: int, pie
         with suppress(ConnectionClosed):
             while True:
                 opened.recv(30)
-        assert opened.close_code == CloseCode.MESSAGE_TOO_BIG
+        # The connection is reset where the server closes it with something unread; that may overtake its reason.
+        assert opened.close_code in (CloseCode.MESSAGE_TOO_BIG, CloseCode.ABNORMAL_CLOSURE)
     assert pieces == 1 or len(list(left)) > 50, "it was refused before it was there"
 
 

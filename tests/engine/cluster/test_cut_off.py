@@ -19,7 +19,6 @@ from tests.engine.cluster.parts import make_certificates, tls_options, tls_setti
 from tests.houses import House, open_house, wait_until
 from tests.postgres import MISSING, Server, installed
 
-NEAR, FAR = "10.231.7.1", "10.231.7.2"
 DENIED = ("Operation not permitted", "Permission denied")
 
 
@@ -27,10 +26,10 @@ class Denied(Exception):
     """Nobody may do this here."""
 
 
-def ip(*arguments: str) -> None:
+def ip(*arguments: str, within: Sequence[str] = ()) -> None:
     """Run a command of iproute2; fails with what it says, unless that is a matter of permission."""
     done = subprocess.run(
-        ["ip", *arguments], capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"}
+        [*within, "ip", *arguments], capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"}
     )
     said = done.stderr.strip()
     if done.returncode != 0 and any(words in said for words in DENIED):
@@ -40,44 +39,68 @@ def ip(*arguments: str) -> None:
 
 @dataclass(frozen=True)
 class Island:
-    """A network namespace with one link to this machine."""
+    """A network namespace with one link to this machine. Both are gone with the process that holds it, and that with this one."""
 
-    name: str
+    pid: int
 
     @property
     def within(self) -> tuple[str, ...]:
         """What makes a command run there."""
-        return ("ip", "netns", "exec", self.name)
+        return ("nsenter", "--net", "--target", str(self.pid))
+
+    @property
+    def near(self) -> str:
+        """This machine's address on the link, on a network of which no other test run on this machine has one."""
+        return self._address(1)
+
+    @property
+    def far(self) -> str:
+        """The address at the link's far end."""
+        return self._address(2)
+
+    def _address(self, host: int) -> str:
+        number = os.getpid() * 4 % 2**16 + host
+        return f"10.231.{number // 256}.{number % 256}"
+
+    def connect(self) -> None:
+        """Make the link."""
+        name = f"dv{os.getpid()}"
+        ip("link", "add", name, "type", "veth", "peer", "name", "far0", "netns", str(self.pid))
+        ip("addr", "add", f"{self.near}/30", "dev", name)
+        ip("link", "set", name, "up")
+        ip("addr", "add", f"{self.far}/30", "dev", "far0", within=self.within)
+        for device in ("far0", "lo"):
+            ip("link", "set", device, "up", within=self.within)
 
     def link(self, state: str) -> None:
         """Set the link ``up`` or ``down``, on its far end."""
-        ip("-n", self.name, "link", "set", "far0", state)
+        ip("link", "set", "far0", state, within=self.within)
 
 
 @pytest.fixture
 def island() -> Iterator[Island]:
-    name = f"dropviz{os.getpid()}"
-    near = f"dv{os.getpid()}"
-    if shutil.which("ip") is None:
-        pytest.skip("there is no ip command here")
+    if not all(shutil.which(command) for command in ("ip", "unshare", "nsenter")):
+        pytest.skip("there are no commands ip, unshare and nsenter here")
     if os.geteuid() != 0:
         pytest.skip("only root makes network namespaces")
-    try:
-        ip("netns", "add", name)
-    except Denied as error:
-        pytest.skip(f"nobody may make network namespaces here ({error})")
-    try:
-        ip("link", "add", near, "type", "veth", "peer", "name", "far0", "netns", name)
-        ip("addr", "add", f"{NEAR}/30", "dev", near)
-        ip("link", "set", near, "up")
-        ip("-n", name, "addr", "add", f"{FAR}/30", "dev", "far0")
-        for device in ("far0", "lo"):
-            ip("-n", name, "link", "set", device, "up")
-        yield Island(name)
-    except Denied as error:
-        pytest.skip(f"nobody may make links here ({error})")
-    finally:
-        subprocess.run(["ip", "netns", "del", name], check=False)  # and the link with it
+    with subprocess.Popen(
+        ["unshare", "--net", "sh", "-c", "echo there; exec sleep infinity"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"LC_ALL": "C"},
+        preexec_fn=death_signal(),
+    ) as holder:
+        try:
+            if not holder.stdout.readline():
+                raise Denied(holder.stderr.read())
+            made = Island(holder.pid)
+            made.connect()
+            yield made
+        except Denied as error:
+            pytest.skip(f"nobody may make network namespaces here ({error})")
+        finally:
+            holder.kill()
 
 
 @pytest.fixture
@@ -85,7 +108,7 @@ def database(island: Island) -> Iterator[Server]:
     """A PostgreSQL on the near side, which the far side reaches by its link."""
     if not installed():
         pytest.skip(MISSING)
-    server = Server(address=NEAR)
+    server = Server(address=island.near)
     yield server
     server.stop()
 
@@ -99,8 +122,8 @@ def site(request: pytest.FixtureRequest, island: Island, tmp_path: Path) -> Iter
 
 
 def test_what_fails_for_another_reason_than_permission_is_no_reason_to_skip(island: Island) -> None:
-    with pytest.raises(AssertionError, match=r"^ip netns add .*: .*File exists"):
-        ip("netns", "add", island.name)
+    with pytest.raises(AssertionError, match=r"^ip link add .*: .*File exists"):
+        island.connect()
 
 
 def check_that_both_go_on_alike(house: House, there: str, served: House, here: str) -> None:
@@ -128,20 +151,20 @@ def test_a_worker_that_is_cut_off_loses_its_job_and_is_fenced_when_it_returns(
 ) -> None:
     make_certificates(tmp_path)
     cluster, house = site.cluster, site.house
-    cluster.host, cluster.tls = NEAR, tls_options(tmp_path)
+    cluster.host, cluster.tls = island.near, tls_options(tmp_path)
     cluster.start()
-    cluster.add("far", "--host", FAR, within=island.within)
+    cluster.add("far", "--host", island.far, within=island.within)
     site.start_engine(**tls_settings(tmp_path))
     site.wait_for_slots(1)
     here, there = served.store.submit(endless), house.store.submit(endless)
     child = house.running_pid(there, step=200)
     processes = family(cluster.processes["far"].pid)
     assert child in processes
-    cluster.add("near", "--host", NEAR)
+    cluster.add("near", "--host", island.near)
     island.link("down")
     wait_for(lambda: house.job(there).attempt == 2 and house.job(there).pid, "taken up", 120)
     # Whichever is seen first: where it cannot write to the store either, that its lease runs out.
-    reasons = (f"The cluster lost worker tls://{FAR}", "lease expired")
+    reasons = (f"The cluster lost worker tls://{island.far}", "lease expired")
     assert any(reason in site.said() for reason in reasons)
     assert cluster.worker_of(house.running_pid(there)) == "near"
     if house.store.database.one_engine:  # it still reaches the store, which refuses it
