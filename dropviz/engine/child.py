@@ -174,7 +174,8 @@ def _smoothed(rate: float | None, steps: int, seconds: float) -> float | None:
 
 def _check_code(spec: ExperimentSpec, claim: Claim, store: Store, device: str) -> None:
     """Refuse to put numbers of other code under a key: the program, or an extension, may have changed since the engine began."""
-    wanted, kind = store.result_key(claim.job_id).partition("/")[0], device.partition(":")[0]
+    key = insist(lambda: store.result_key(claim.job_id), _tell)
+    wanted, kind = key.partition("/")[0], device.partition(":")[0]
     keys = {result_key(spec, claim.arm, claim.seeds[0], one): one for one in ("cpu", "cuda", "mps")}
     if wanted not in keys:
         raise ValueError(

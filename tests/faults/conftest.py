@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dropviz.experiment import ExperimentSpec, preset
+from tests import postgres
 from tests.faults.invariants import violations
 from tests.faults.site import TOLD, WITHIN, Site
 
@@ -45,8 +46,10 @@ def open_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
     """Makes a site that nobody serves yet, in ``tmp_path / "data"`` unless told, with more environment."""
     with ExitStack() as stack:
 
-        def make(folder: Path | None = None, **settings: str) -> Site:
-            made = Site(folder or tmp_path / "data", tmp_path, **settings)
+        def make(
+            folder: Path | None = None, database: postgres.Server | None = None, **settings: str
+        ) -> Site:
+            made = Site(folder or tmp_path / "data", tmp_path, database, **settings)
             stack.callback(made.close)
             return made
 
