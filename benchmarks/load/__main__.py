@@ -17,7 +17,7 @@ from benchmarks.load.soak import Slope, quantities, slope
 from benchmarks.measure import say
 from benchmarks.table import heading, printed, rows_table
 
-MINUTES = 30.0
+MINUTES, EARLIER = 30.0, 3000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,7 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     machine = heading()
     crowd = Crowd(
-        students=options.students, viewers=options.viewers, seconds=60 * options.soak, again=True, stay=30.0
+        students=options.students,
+        viewers=options.viewers,
+        seconds=60 * options.soak,
+        again=True,
+        stay=30.0,
+        earlier=options.earlier,
     )
     found = observe(crowd, told=_tell)
     printed(rows_table({"soak": rows(found)}, machine))
@@ -42,6 +47,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--students", type=int, default=30, metavar="N", help="by default 30")
     parser.add_argument(
         "--viewers", type=int, default=100, metavar="N", help="by default 100, the students among them"
+    )
+    parser.add_argument(
+        "--earlier",
+        type=int,
+        default=EARLIER,
+        metavar="JOBS",
+        help=f"that the server has done before anybody comes, so that its caches are those of one in use; by default {EARLIER}",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was seen there, too")
     return parser.parse_args(arguments)

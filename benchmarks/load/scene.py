@@ -16,6 +16,7 @@ from queue import Empty, Queue
 from typing import Any
 
 from benchmarks.load import processes
+from benchmarks.load.ageing import age
 from benchmarks.load.clock import ORIGIN
 from benchmarks.load.processes import Sample
 from benchmarks.load.watching import Findings
@@ -42,6 +43,7 @@ class Crowd:
         again: Whether who is done starts another run.
         stay: Seconds that an onlooker stays with a run, on average.
         settings: What all runs have otherwise than the classroom preset.
+        earlier: Jobs that the server has done before they come.
     """
 
     students: int = 30
@@ -50,6 +52,7 @@ class Crowd:
     again: bool = False
     stay: float = 60.0
     settings: Sequence[str] = ()
+    earlier: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +107,7 @@ def observe(crowd: Crowd, every: float = 10.0, told: Callable[[Look], None] = la
         stack.enter_context(_settings())
         code = _class(crowd)
         port, page = stack.enter_context(server(folder))
+        _age(crowd)
         roles = processes.family(_parent(page))
         return _Scene(crowd, port, roles, folder, every, told).play(code, stack)
 
@@ -254,6 +258,14 @@ def _class(crowd: Crowd) -> str:
     store = Store.open()
     try:
         return store.classes.code(store.classes.create(definition, "teacher"))
+    finally:
+        store.close()
+
+
+def _age(crowd: Crowd) -> None:
+    store = Store.open()
+    try:
+        age(store, crowd.earlier, lambda jobs: say(f"{jobs} jobs before anybody comes"))
     finally:
         store.close()
 

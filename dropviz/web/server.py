@@ -92,7 +92,7 @@ def on_script_error(error: Exception) -> bool:
 
 
 def _quiet_collector() -> None:
-    """Check that no full garbage collection follows each script run; where it does, make it cheap."""
-    if st.get_option("runner.postScriptGC") is not False:
-        gc.collect()
-        gc.freeze()
+    """Take what is there for good out of garbage collection, which halts all threads: whole ones are then short, and so frequent
+    that pages which were left are soon gone with all that they held open."""
+    gc.collect()
+    gc.freeze()
