@@ -138,7 +138,7 @@ class Runs:
             _change(connection, view_id, {"deleted_at": self.database.now()})
 
     def restore(self, view_id: str, owner: str) -> None:
-        """Take a run back that was thrown away.
+        """Take a run back that was thrown away; for oneself alone where one shares too many others by now.
 
         Raises:
             UnknownExperiment: No experiment has this id.
@@ -146,7 +146,8 @@ class Runs:
         """
         with self.database.write() as connection:
             _own(connection, view_id, owner)
-            _change(connection, view_id, {"deleted_at": None})
+            room = _shared(connection, view_id, owner) < MOST_SHARED
+            _change(connection, view_id, {"deleted_at": None} | ({} if room else {"shared": False}))
 
 
 def _own(connection: Connection, view_id: str, owner: str) -> None:
@@ -163,12 +164,17 @@ def _check_shared(connection: Connection, view_id: str, owner: str) -> None:
     Raises:
         ValueError: This person shares very many others.
     """
-    others = (experiments.c.owner == owner) & experiments.c.shared & (experiments.c.id != view_id)
-    query = select(func.count()).select_from(experiments).where(others, experiments.c.deleted_at.is_(None))
-    if (count := connection.execute(query).scalar_one()) >= MOST_SHARED:
+    if (count := _shared(connection, view_id, owner)) >= MOST_SHARED:
         raise ValueError(
             f"You share {count:,} runs, and one person may share {MOST_SHARED}: stop sharing one of them first."
         )
+
+
+def _shared(connection: Connection, view_id: str, owner: str) -> int:
+    """How many others a person shares."""
+    others = (experiments.c.owner == owner) & experiments.c.shared & (experiments.c.id != view_id)
+    query = select(func.count()).select_from(experiments).where(others, experiments.c.deleted_at.is_(None))
+    return connection.execute(query).scalar_one()
 
 
 def _change(connection: Connection, view_id: str, values: Mapping[str, object]) -> None:

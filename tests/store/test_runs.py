@@ -67,6 +67,12 @@ def test_one_person_shares_only_so_many_runs(
     store.runs.describe(third, ME, shared=True)
     store.runs.delete(third, ME)
     store.runs.describe(first, ME, shared=True)
+    store.runs.restore(third, ME)  # for oneself alone
+    assert third not in ids(store, OTHER)
+    assert third in ids(store, ME)
+    store.runs.delete(first, ME)
+    store.runs.restore(first, ME)
+    assert first in ids(store, OTHER)
 
 
 def test_a_line_says_what_there_is_and_in_which_state(store: Store, spec: ExperimentSpec) -> None:
