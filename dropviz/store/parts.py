@@ -59,6 +59,11 @@ class Parts:
         return settings.data_dir() / "uploads"
 
     @property
+    def handed_in(self) -> Path:
+        """Marks of who handed in what; see ``web.handed_in``."""
+        return settings.data_dir() / "handed-in"
+
+    @property
     def replication(self) -> Path:
         """Results of ``dropviz replicate``."""
         return settings.data_dir() / "replication"

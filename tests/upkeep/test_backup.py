@@ -23,6 +23,7 @@ from dropviz.experiment import ExperimentSpec
 from dropviz.store import Store
 from dropviz.store.migrations import VERSION
 from dropviz.store.parts import Parts
+from dropviz.web import handed_in
 from tests.houses import open_house, wait_until
 
 FORMER = Path(__file__).parents[1] / "store" / "schema_3.sql"
@@ -61,6 +62,7 @@ def kept(at: Callable[[str], Path], tmp_path: Path) -> Path:
         parts.checkpoints / "1.safetensors",
         parts.checkpoints / "1.2.tmp",  # just being written
         parts.uploads / ("a" * 64),
+        parts.handed_in / ("b" * 64),
         parts.replication / "small.json",
         parts.secret,
         folder / "engine.log",
@@ -87,6 +89,7 @@ def test_a_backup_has_what_cannot_be_had_again_and_nothing_else(kept: Path) -> N
         "dropviz.db",
         "weights/1/40.safetensors",
         f"uploads/{'a' * 64}",
+        f"handed-in/{'b' * 64}",
         "replication/small.json",
         "dropviz.secret",
         "manifest.json",
@@ -102,12 +105,25 @@ def test_it_becomes_the_store_of_an_empty_directory(kept: Path, at: Callable[[st
         "dropviz.checkpoints/1.safetensors",
         "dropviz.weights/1/40.safetensors",
         f"uploads/{'a' * 64}",
+        f"handed-in/{'b' * 64}",
         "replication/small.json",
         "dropviz.secret",
     }
     store = Store.open()
     assert [job.state for job in store.live_jobs()] == ["queued"]
     store.close()
+
+
+def test_who_handed_a_file_in_is_known_afterwards(at: Callable[[str], Path], tmp_path: Path) -> None:
+    at("first")
+    Store.open().close()
+    handed_in.note("ada", "a" * 64)
+    assert backup(tmp_path / "marked.tar") == 0
+    at("second")
+    assert not handed_in.by("ada", "a" * 64)
+    assert restore(tmp_path / "marked.tar", replace=False) == 0
+    assert handed_in.by("ada", "a" * 64)
+    assert not handed_in.by("bob", "a" * 64)
 
 
 def test_a_store_that_is_there_stays_unless_it_is_to_be_moved_aside(

@@ -17,7 +17,7 @@ FORMAT = 1
 # The only names that a backup may have, so that no name leads anywhere else.
 NAME = re.compile(
     r"dropviz\.db|dropviz\.secret|checkpoints/\d{1,18}\.safetensors|weights/\d{1,18}/\d{1,9}\.safetensors"
-    r"|uploads/[0-9a-f]{64}|replication/[a-z0-9-]{1,40}\.json"
+    r"|uploads/[0-9a-f]{64}|handed-in/[0-9a-f]{64}|replication/[a-z0-9-]{1,40}\.json"
 )
 
 
@@ -64,11 +64,20 @@ class Manifest:
             raise ValueError("its manifest cannot be read") from None
 
 
+def folders(parts: Parts) -> dict[str, Path]:
+    """The folders of a backup, and what they are in a store."""
+    return {
+        "checkpoints": parts.checkpoints,
+        "weights": parts.weights,
+        "uploads": parts.uploads,
+        "handed-in": parts.handed_in,
+        "replication": parts.replication,
+    }
+
+
 def place(parts: Parts, name: str) -> Path:
     """Where a name of the archive belongs in a store."""
     first, _, rest = name.partition("/")
     if not rest:
         return parts.secret if first == "dropviz.secret" else parts.database
-    folders = {"checkpoints": parts.checkpoints, "weights": parts.weights}
-    folders |= {"uploads": parts.uploads, "replication": parts.replication}
-    return folders[first] / rest
+    return folders(parts)[first] / rest

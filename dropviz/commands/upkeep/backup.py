@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from dropviz import __version__, settings
-from dropviz.commands.upkeep.archive import DATABASE, FORMAT, MANIFEST, NAME, Manifest
+from dropviz.commands.upkeep.archive import DATABASE, FORMAT, MANIFEST, NAME, Manifest, folders
 from dropviz.store.copying import copy_database, schema_of
 from dropviz.store.parts import Parts, files_below
 
@@ -82,8 +82,9 @@ def write(parts: Parts, path: Path, copy: Path) -> Manifest:
         for name, found in _below("weights", parts.weights):
             if int(name.split("/")[1]) in jobs:
                 _add(tar, name, found, files)
-        for name, found in (*_below("uploads", parts.uploads), *_below("replication", parts.replication)):
-            _add(tar, name, found, files)
+        for first in ("uploads", "handed-in", "replication"):
+            for name, found in _below(first, folders(parts)[first]):
+                _add(tar, name, found, files)
         if parts.secret.exists():
             _add(tar, "dropviz.secret", parts.secret, files)
         manifest = Manifest(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from dropviz import settings
-from dropviz.commands.upkeep.archive import DATABASE, FORMAT, MANIFEST, NAME, Manifest, place
+from dropviz.commands.upkeep.archive import DATABASE, FORMAT, MANIFEST, NAME, Manifest, folders, place
 from dropviz.engine import lock
 from dropviz.store import Store
 from dropviz.store.copying import schema_of
@@ -80,8 +80,7 @@ def _target() -> Parts:
 
 def _former(parts: Parts) -> list[Path]:
     """What a store that is there consists of."""
-    folders = (parts.weights, parts.checkpoints, parts.uploads, parts.replication)
-    there = [path for path in folders if path.is_dir() and any(path.iterdir())]
+    there = [path for path in folders(parts).values() if path.is_dir() and any(path.iterdir())]
     return parts.database_files + there + ([parts.secret] if parts.secret.exists() else [])
 
 
