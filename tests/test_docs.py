@@ -136,6 +136,26 @@ def test_the_recipes_follow_the_house_style(extended: Path) -> None:
     run([str(ruff), "check", "--config", str(ROOT / "pyproject.toml"), *files], extended)
 
 
+def test_the_service_is_one_that_systemd_understands(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("there is no systemd-analyze here")
+    (unit,) = blocks("docs/operating.md", "ini")
+    own = Path(sys.executable).parent
+    changes = {
+        "/opt/dropviz/.venv/bin": str(own),
+        "WorkingDirectory=/opt/dropviz": f"WorkingDirectory={ROOT}",
+    }
+    for old, new in changes.items():
+        assert old in unit
+        unit = unit.replace(old, new)
+    path = tmp_path / "dropviz.service"
+    path.write_text(unit)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
 def test_the_recipe_of_a_claim_is_one() -> None:
     from dropviz.replication import Row
 
