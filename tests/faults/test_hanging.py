@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
+import os
 import resource
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from dropviz.experiment import ExperimentSpec
 from tests.faults.site import Site
+from tests.faults.test_killed import checkpointed
+from tests.houses import wait_until
 
 EXTRA_BYTES = 400 * 2**20
+# Where a control group's memory is limited, in the first and the second version of them, and the file that limits it.
+GROUPS = {
+    "/sys/fs/cgroup/memory": "memory.limit_in_bytes",
+    "/sys/fs/cgroup": "memory.max",
+}
+
+
+@pytest.fixture
+def starve() -> Iterator[Callable[[int], None]]:
+    """Puts a process where no further page of memory is to be had: the kernel kills it when it asks for one."""
+    group = None
+    for folder, limit in GROUPS.items():
+        with suppress(OSError):
+            made = Path(folder) / f"dropviz-{os.getpid()}"
+            made.mkdir()
+            group = made
+            (group / limit).write_text("4096")
+            break
+    else:
+        if group is not None:
+            group.rmdir()
+        pytest.skip("nobody may limit the memory of a control group here")
+    yield lambda pid: (group / "cgroup.procs").write_text(str(pid))
+    for pid in (group / "cgroup.procs").read_text().split():
+        os.kill(int(pid), signal.SIGKILL)
+    wait_until(lambda: not (group / "cgroup.procs").read_text(), "nobody is in the group")
+    group.rmdir()
 
 
 @pytest.fixture
@@ -56,7 +88,10 @@ def test_a_step_that_never_ends_and_lets_no_other_thread_run_fails_for_its_silen
     hanging.set_step("hang alone")
     view_id = hanging.store.submit(tiny, fresh=True)
     hanging.child_of(view_id, step=0)
+    engine = hanging.process("engine")
+    hanging.kill(engine, signal.SIGSTOP)  # which replaces it so soon that nobody need see it stalled
     hanging.page_says(view_id, "stalled")
+    hanging.kill(engine, signal.SIGCONT)
     assert hanging.finish(view_id) == "failed"
     assert "was silent for 10 seconds, 3 times" in hanging.store.experiment(view_id).jobs[0].error
 
@@ -86,3 +121,15 @@ def test_a_run_that_asks_for_too_much_memory_fails_and_the_next_one_does_not(
     again = site.store.submit(tiny, fresh=True)
     assert site.finish(again) == "done"
     assert site.process("fork server") == server
+
+
+def test_a_child_that_the_kernel_kills_for_want_of_memory_is_replaced(
+    site: Site, long: ExperimentSpec, undisturbed: Callable[[Site, str], None], starve: Callable[[int], None]
+) -> None:
+    view_id = site.store.submit(long, fresh=True)
+    child = site.child_of(view_id)
+    checkpointed(site, view_id)
+    starve(child)
+    site.wait(lambda: site.store.experiment(view_id).jobs[0].attempt == 2, "another attempt")
+    assert child not in [one.pid for one in site.processes()]
+    undisturbed(site, view_id)
