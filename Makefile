@@ -34,7 +34,8 @@ test: setup-dev ## Run the tests; those that need Chromium or PostgreSQL where t
 faults: setup-dev ## Do at least 200 random faults to mixed runs and each fault by itself; pages must be true within 15 s.
 	$(bin)/python -m tests.faults.random $(ARGS)
 	$(bin)/python -m tests.faults.random --postgresql $(ARGS)
-	FAULTS_WITHIN=15 $(pytest) tests/faults
+	$(bin)/python -m tests.faults.random --postgresql --cluster $(ARGS)
+	FAULTS_WITHIN=15 $(pytest) -m "slow or not slow" tests/faults
 
 test-slow: setup-dev ## Run the tests that take too long for every change.
 	$(pytest) -m slow $(ARGS)

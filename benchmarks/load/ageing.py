@@ -10,17 +10,26 @@ from dropviz.store import Store
 
 WAITING = 6  # in the queue, so that no worker rests
 PAUSE_SECONDS = 0.1
+PATIENCE_SECONDS = 120.0
 TOLD_EVERY = 500
 OWNERS = 30
 SHORT = ["train.steps=2", "model.widths=[4]", "observe.evaluations=1", "observe.statistics=0"]
 
 
 def age(store: Store, jobs: int, told: Callable[[int], None]) -> None:
-    """Have an engine do so many of the shortest jobs that there are, one after the other."""
+    """Have an engine do so many of the shortest jobs that there are, a few of them in its queue at a time.
+
+    Raises:
+        TimeoutError: For long none of them has ended.
+    """
     spec = preset("noisy-digits").with_settings(['arms=["dropout"]', "seeds=1", *SHORT])
-    asked = 0
-    while asked < jobs or store.live_jobs():
-        for _ in range(min(WAITING - len(store.live_jobs()), jobs - asked)):
+    asked, moved, before = 0, time.monotonic(), None
+    while (live := [job.id for job in store.live_jobs()]) or asked < jobs:
+        if live != before:
+            moved, before = time.monotonic(), live
+        elif time.monotonic() - moved > PATIENCE_SECONDS:
+            raise TimeoutError(f"none of the jobs {live} has ended for {PATIENCE_SECONDS:.0f} seconds")
+        for _ in range(min(WAITING - len(live), jobs - asked)):
             store.submit(spec.with_settings([f"first_seed={asked}"]), owner=f"earlier {asked % OWNERS}")
             asked += 1
             if asked % TOLD_EVERY == 0:

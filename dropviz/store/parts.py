@@ -60,7 +60,7 @@ class Parts:
 
     @property
     def handed_in(self) -> Path:
-        """Marks of who handed in what; see ``web.handed_in``."""
+        """Marks of who did."""
         return settings.data_dir() / "handed-in"
 
     @property

@@ -137,8 +137,11 @@ class Runs:
                 raise ValueError("This run is still under way: stop it in the Lab first.")
             _change(connection, view_id, {"deleted_at": self.database.now()})
 
-    def restore(self, view_id: str, owner: str) -> None:
+    def restore(self, view_id: str, owner: str) -> bool:
         """Take a run back that was thrown away; for oneself alone where one shares too many others by now.
+
+        Returns:
+            Whether it is shared, or not, as before.
 
         Raises:
             UnknownExperiment: No experiment has this id.
@@ -146,8 +149,13 @@ class Runs:
         """
         with self.database.write() as connection:
             _own(connection, view_id, owner)
-            room = _shared(connection, view_id, owner) < MOST_SHARED
-            _change(connection, view_id, {"deleted_at": None} | ({} if room else {"shared": False}))
+            _change(connection, view_id, {"deleted_at": None})
+            mine = select(experiments.c.shared).where(experiments.c.id == view_id)
+            shared = connection.execute(mine).scalar_one()
+            if shared and _shared(connection, view_id, owner) >= MOST_SHARED:
+                _change(connection, view_id, {"shared": False})
+                return False
+            return True
 
 
 def _own(connection: Connection, view_id: str, owner: str) -> None:

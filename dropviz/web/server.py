@@ -68,7 +68,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     logs.configure("page")
     logs.adopt()
     await run_sync(live.store)
-    _quiet_collector()
+    _freeze_what_stays()
     sys.setswitchinterval(SWITCH_SECONDS)
     keeper = await run_sync(start_engine_if_none)
     try:
@@ -91,8 +91,12 @@ def on_script_error(error: Exception) -> bool:
     return True
 
 
-def _quiet_collector() -> None:
-    """Take what is there for good out of garbage collection, which halts all threads: whole ones are then short, and so frequent
-    that pages which were left are soon gone with all that they held open."""
+def _freeze_what_stays() -> None:
+    """Take what is there for good out of garbage collection, which halts all threads.
+
+    Whole collections are short then, and come often: Python waits for a quarter of what the last one had to look at. So a page
+    that was left is soon gone with all that it held open.
+    """
     gc.collect()
     gc.freeze()
+    gc.collect()  # of next to nothing, so that the next one comes soon

@@ -50,7 +50,7 @@ def nginx(folder: Path, port: int, upstream: int) -> list[str]:
     user = "user root;" if os.geteuid() == 0 else ""
     server = documented("nginx", "server {", changes)
     (folder / "nginx.conf").write_text(
-        f"daemon off; pid {folder}/pid; error_log stderr; {user}\nevents {{}}\nhttp {{ access_log off;\n{places}\n{server}}}\n"
+        f"daemon off; master_process off; pid {folder}/pid; error_log stderr; {user}\nevents {{}}\nhttp {{ access_log off;\n{places}\n{server}}}\n"
     )
     return ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
 
@@ -85,7 +85,7 @@ def proxy(name: str, folder: Path, upstream: int) -> Iterator[int]:
     try:
         yield port
     finally:
-        process.terminate()
+        process.kill()
         process.wait(20)
 
 
@@ -105,10 +105,12 @@ def public(
         found = f"--host-resolver-rules=MAP {NAME}:443 127.0.0.1:{port}"
         browser = chromium.browser_type.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, found])
         page = browser.new_context(ignore_https_errors=True).new_page()
-        log = tmp_path / "proxy" / "log"
-        wait_until(lambda: _answers(page), f"{request.param} answers\n{log.read_text(errors='replace')}")
-        yield page
-        browser.close()
+        try:
+            wait_until(lambda: _answers(page), f"{request.param} answers")
+            yield page
+        finally:
+            print((tmp_path / "proxy" / "log").read_text(errors="replace"))
+            browser.close()
 
 
 def _answers(page: Page) -> bool:
@@ -126,8 +128,12 @@ def test_pages_run_and_their_data_come_through(public: Page, behind: Served) -> 
     expect(public.locator(".dv-headline")).to_contain_text("Here dropout gains")
     assert public.url.startswith(f"https://{NAME}/lab")
     assert [url.partition("?")[0] for url in sockets] == [f"wss://{NAME}/_stcore/stream"]
-    public.goto(f"https://{NAME}/lab?preset=classroom&seeds=2&train.steps=60")
+    new = len(behind.store.experiments())  # a seed that no other proxy's run had
+    public.goto(f"https://{NAME}/lab?preset=classroom&seeds=2&train.steps=60&first_seed={new}")
     press(public, "Run")
+    behind.wait_until(
+        lambda: [line.state for line in behind.store.experiments()][:1] == ["done"], "the run is done"
+    )
     state(public, "done")
     (view_id,) = re.findall(r"run=([0-9a-f]+)", public.url)
     assert fetched(public, f"/live/{view_id}")["status"] == 200
@@ -143,6 +149,8 @@ def test_the_cookie_is_for_https_alone(public: Page) -> None:
 
 
 def test_metrics_stay_inside(public: Page, behind: Served) -> None:
+    inside = public.context.request.get(f"{behind.url}/metrics")
+    assert "dropviz_" in inside.text()
     public.goto(f"https://{NAME}/lab")
     assert fetched(public, "/metrics")["status"] in (403, 404)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -29,16 +29,19 @@ def _same_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DROPVIZ_DEVICE", "cpu")
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+@pytest.fixture(
+    scope="session", params=["sqlite", "postgresql", pytest.param("cluster", marks=pytest.mark.slow)]
+)
 def site(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Site]:
-    """A site with one server, which these tests share and leave as whole as they found it."""
+    """A site with one server, which these tests share and leave as whole as they found it; also with a worker of a cluster."""
     beside = tmp_path_factory.mktemp("site")
-    there = request.getfixturevalue("postgres_server") if request.param == "postgresql" else None
-    opened = Site(beside / "data", beside, there)
-    opened.serve()
-    opened.answering()
-    yield opened
-    opened.close()
+    there = None if request.param == "sqlite" else request.getfixturevalue("postgres_server")
+    with closing(Site(beside / "data", beside, there)) as opened:
+        if request.param == "cluster":
+            opened.start_cluster("one")
+        opened.serve()
+        opened.answering()
+        yield opened
 
 
 @pytest.fixture

@@ -21,13 +21,14 @@ SILENT = 12.0  # and now and then longer than a lease
 
 @dataclass(frozen=True, kw_only=True)
 class Injury:
-    """One kind of fault, and how often it is chosen; some need a disk of their own, or a database server."""
+    """One kind of fault, and how often it is chosen; some need a disk of their own, a database server or a cluster."""
 
     name: str
     act: Callable[[Site, random.Random], bool]
     weight: float
     disk: bool = False
     database: bool = False
+    cluster: bool = False
 
 
 def _kill(*roles: str) -> Callable[[Site, random.Random], bool]:
@@ -136,6 +137,14 @@ def _crash_database(site: Site, generator: random.Random) -> bool:
     return True
 
 
+def _kill_scheduler(site: Site, generator: random.Random) -> bool:
+    """Its workers end with it, and the engine; until somebody waits for anything, nobody starts it again."""
+    if not _kill("scheduler")(site, generator):
+        return False
+    time.sleep(AWAKE_WITHIN * generator.random())
+    return True
+
+
 INJURIES = (
     Injury(name="kill -9 of a training child", act=_kill("child"), weight=28),
     Injury(name="kill -9 of the engine", act=_kill("engine"), weight=10),
@@ -148,13 +157,16 @@ INJURIES = (
     Injury(name="SIGSTOP of the engine, and SIGCONT", act=_freeze("engine"), weight=6),
     Injury(
         name="all of it frozen, and thawed",
-        act=_freeze("engine", "child", "fork server", "page", "serve"),
+        act=_freeze("engine", "child", "fork server", "page", "serve", "scheduler", "worker"),
         weight=3,
     ),
     Injury(name="full disk", act=_full_disk, weight=8, disk=True),
     Injury(name="damaged checkpoint, and kill -9", act=_damage_checkpoint, weight=12),
     Injury(name="clock jump", act=_clock, weight=6),
     Injury(name="crash of the database server", act=_crash_database, weight=10, database=True),
+    Injury(name="kill -9 of a worker of the cluster", act=_kill("worker"), weight=12, cluster=True),
+    Injury(name="SIGSTOP of a worker, and SIGCONT", act=_freeze("worker"), weight=8, cluster=True),
+    Injury(name="kill -9 of the scheduler", act=_kill_scheduler, weight=4, cluster=True),
 )
 
 
@@ -168,5 +180,7 @@ def possible(site: Site) -> list[Injury]:
     return [
         injury
         for injury in INJURIES
-        if (not injury.disk or has_disk()) and (not injury.database or site.database)
+        if (not injury.disk or has_disk())
+        and (not injury.database or site.database)
+        and (not injury.cluster or site.cluster)
     ]

@@ -19,7 +19,10 @@ from dropviz.store.schema import arrays, experiment_results, experiments, jobs, 
 from tests.faults.processes import Process
 from tests.faults.undisturbed import Entry, Undisturbed, entry, refreshed, trainee
 
-REASONS = r"killed by signal|ended with exit code|silent for \d+ seconds|had lost points"
+REASONS = (
+    r"killed by signal|ended with exit code|silent for \d+ seconds|had lost points"
+    r"|cluster (lost|called it off at) worker|could not run it"
+)
 DIFFERENT_SHOWN = 3
 
 

@@ -12,7 +12,7 @@ MARK = "FAULTS_MARK"
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
-    """One of them, by what it does: serve, engine, fork server, child or page."""
+    """One of them, by what it does: serve, engine, fork server, child, page or tracker; the scheduler or a worker of a cluster."""
 
     pid: int
     parent: int
@@ -42,6 +42,8 @@ def _role(parent: int, command: bytes, found: dict[int, tuple[int, bytes]]) -> s
         return "child" if forked else "fork server"
     if b"resource_tracker" in command:
         return "tracker"
+    if b"/dask\0" in command:
+        return "worker" if b"\0worker\0" in command else "scheduler"
     if b"dropviz.engine" in command:
         return "engine"
     return "page" if b"streamlit" in command else "serve"

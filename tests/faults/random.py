@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from tests.faults.site import PATIENCE, Server, Site
 from tests.faults.traffic import Traffic
 
 DISK_MEGABYTES = 192
+WORKERS = ("one", "two")
 BREATH_SECONDS = 1.0  # between a fault and the next one, at most
 CHECKED_EVERY = 10  # faults after which every series is compared; one of the live jobs is after each
 
@@ -141,6 +142,8 @@ class FaultRun:
         yield ""
         kinds = Counter(_kinds(self.site.store))
         yield f"Jobs: {_listed(kinds)}. Done by people: {_listed(self.traffic.done)}."
+        if self.site.cluster:
+            yield f"Started, the first time included: {_listed(self.site.cluster.started)}."
         yield f"Checked, without a violation: {_listed(self.checks)}."
 
     def late(self, seconds: float) -> list[str]:
@@ -162,7 +165,9 @@ def _listed(counts: Counter[str]) -> str:
 
 
 @contextmanager
-def fault_run(seed: int, database: postgres.Server | None = None) -> Iterator[FaultRun]:
+def fault_run(
+    seed: int, database: postgres.Server | None = None, workers: Sequence[str] = ()
+) -> Iterator[FaultRun]:
     """A served site on a small disk, where that is possible, for the length of a block; nothing of it is left afterwards."""
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         folder, beside = Path(name) / "data", Path(name)
@@ -172,6 +177,8 @@ def fault_run(seed: int, database: postgres.Server | None = None) -> Iterator[Fa
             truth, clock._path = clock._path, str(site.clock)
             real, time.time = time.time, clock.shifted  # this process reads the same wrong clock
             try:
+                if workers:
+                    site.start_cluster(*workers)
                 site.serve()
                 site.answering()
                 yield FaultRun(site, seed)
@@ -200,15 +207,19 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1800.0, help="no further fault after so many")
     parser.add_argument("--within", type=float, default=15.0, help="seconds until the page has to be true")
     parser.add_argument("--postgresql", action="store_true", help="on a PostgreSQL, which crashes, too")
+    parser.add_argument(
+        "--cluster", action="store_true", help="on two workers of a Dask cluster, which end, too"
+    )
     options = parser.parse_args()
     started = time.monotonic()
-    with _database(options.postgresql) as database, fault_run(options.seed, database) as run:
+    workers = WORKERS if options.cluster else ()
+    with _database(options.postgresql) as database, fault_run(options.seed, database, workers) as run:
         try:
             run.go(options.faults, options.seconds)
             code = 0
         except AssertionError as error:
             print(f"Violated after {run.faults.total()} faults:\n{error}\n")
-            place = " --postgresql" if database else ""
+            place = "".join(f" --{name}" for name in ("postgresql", "cluster") if getattr(options, name))
             print(
                 f"Again: python -m tests.faults.random --seed {options.seed} --faults {options.faults}{place}"
             )

@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from dropviz.engine.checkpoints import Checkpoints
 from dropviz.engine.lifeline import death_signal
 from dropviz.store import Store
 from tests import postgres
+from tests.engine.cluster.parts import Cluster, cluster_environment
 from tests.faults.processes import MARK, Process, marked
 from tests.houses import free_port, wait_until
 
@@ -81,7 +82,11 @@ class Site:
     """
 
     def __init__(
-        self, folder: Path, beside: Path, database: postgres.Server | None = None, **settings: str
+        self,
+        folder: Path,
+        beside: Path,
+        database: postgres.Server | None = None,
+        **settings: str,
     ) -> None:
         self.folder, self.beside, self.mark = folder, beside, secrets.token_hex(8)
         self.database = database
@@ -96,10 +101,31 @@ class Site:
         self.environment |= settings
         self.servers: list[Server] = []
         self._store: Store | None = None
+        self.cluster: Cluster | None = None
+
+    def start_cluster(self, *workers: str) -> None:
+        """Have Dask workers of these names do the jobs of all servers that are started from now on.
+
+        They and their scheduler have a mark of their own, as the end of a server is not that of other machines.
+        """
+        self._open()  # the workers take no store that is not there
+        environment = cluster_environment(self.environment | {MARK: self._cluster_mark})
+        self.cluster = Cluster(self.beside / "cluster", environment)
+        self.cluster.start()
+        for name in workers:
+            self.cluster.add(name)
+        self.environment["DROPVIZ_ENGINE"] = self.cluster.url
+
+    @property
+    def _cluster_mark(self) -> str:
+        return f"{self.mark}-cluster"
 
     @property
     def store(self) -> Store:
         """The store, opened when it is first asked for."""
+        return self._store or self._open()
+
+    def _open(self) -> Store:
         if self._store is None:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv(
@@ -113,7 +139,7 @@ class Site:
 
     def checkpoint(self, job_id: int) -> Path:
         """The file in which a job's checkpoint is, if it has one."""
-        assert self.store
+        self._open()
         return self._checkpoints.path(job_id)
 
     def forget_store(self) -> None:
@@ -136,7 +162,8 @@ class Site:
 
     def processes(self, *roles: str) -> list[Process]:
         """The processes that do this; all where nothing is named."""
-        return [one for one in marked(self.mark) if not roles or one.role in roles]
+        there = marked(self.mark) + (marked(self._cluster_mark) if self.cluster else [])
+        return [one for one in there if not roles or one.role in roles]
 
     def process(self, role: str) -> int:
         """The one process that does this, once it is there."""
@@ -155,10 +182,16 @@ class Site:
         return found[0] if found and found[0] else self.child_of(view_id, step)
 
     def wait(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> float:
-        """Wait for a condition; the seconds that took."""
+        """Wait for a condition, while what has ended of the cluster is started again; the seconds that took."""
+
+        def looked_after() -> object:
+            if self.cluster:
+                self.cluster.mend()
+            return condition()
+
         started = time.monotonic()
         try:
-            wait_until(condition, what, seconds)
+            wait_until(looked_after, what, seconds)
         except AssertionError as error:
             log = self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
             raise AssertionError(f"{error}\n{log}") from None
@@ -187,13 +220,13 @@ class Site:
         return state
 
     def restart_container(self, grace: float = GRACE_SECONDS) -> None:
-        """SIGTERM to every process, SIGKILL to what is left after a while, and a new start."""
-        for one in self.processes():
+        """SIGTERM to every process of the servers, SIGKILL to what is left after a while, and a new start."""
+        for one in marked(self.mark):
             _signal(one.pid, signal.SIGTERM)
         deadline = time.monotonic() + grace
-        while self.processes() and time.monotonic() < deadline:
+        while marked(self.mark) and time.monotonic() < deadline:
             time.sleep(0.05)
-        for one in self.processes():
+        for one in marked(self.mark):
             _signal(one.pid, signal.SIGKILL)
         self.bury()
         self.serve()
@@ -202,9 +235,25 @@ class Site:
         """Send a signal; a process that has ended already is none's loss."""
         _signal(pid, number)
 
+    @contextmanager
+    def frozen(self, pid: int) -> Iterator[None]:
+        """Have a process stand still for the length of a block."""
+        self.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.kill(pid, signal.SIGCONT)
+
+    def checkpointed(self, view_id: str) -> None:
+        """Wait until a run is past its first checkpoint."""
+        job = self.store.experiment(view_id).jobs[0]
+        self.wait(self.checkpoint(job.id).exists, "a checkpoint")
+        saved = self.store.experiment(view_id).jobs[0].step
+        self.wait(lambda: self.store.experiment(view_id).jobs[0].step > saved, "points past it")
+
     def bury(self) -> None:
         """Wait for the servers that were killed, and for all of their processes to be gone."""
-        self.wait(lambda: not self.processes(), "no process is left")
+        self.wait(lambda: not marked(self.mark), "no process is left")
         for server in self.servers:
             server.process.wait(20)
         self.servers = []
@@ -223,10 +272,14 @@ class Site:
         for server in self.servers:
             if server.process.poll() is None:
                 server.process.send_signal(signal.SIGINT)
+        cluster, self.cluster = self.cluster, None
         try:
             self.bury()
+            if cluster:
+                cluster.close()
+                self.wait(lambda: not marked(self._cluster_mark), "no process of the cluster is left")
         finally:
-            for one in self.processes():
+            for one in marked(self.mark) + marked(self._cluster_mark):
                 _signal(one.pid, signal.SIGKILL)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 
 import psycopg
@@ -30,16 +29,14 @@ def test_a_child_whose_connection_ends_before_it_trains_asks_again(
     long: ExperimentSpec,
     undisturbed: Callable[[Site, str], None],
 ) -> None:
-    engine = served.process("engine")
-    served.kill(engine, signal.SIGSTOP)
-    view_id = served.store.submit(long, fresh=True)
-    place = served.environment["DROPVIZ_STORE"].rpartition("%3D")[2]
-    url = postgres_server.url().replace("+psycopg", "")
+    with served.store.database.read() as here:
+        place = here.exec_driver_sql("SELECT current_schema()").scalar_one()
+    url, asking = postgres_server.url().replace("+psycopg", ""), WAITING.format(place)
     with psycopg.connect(url, autocommit=True) as connection, connection.transaction():
-        connection.execute(f"LOCK TABLE {place}.results IN ACCESS EXCLUSIVE MODE")
-        served.kill(engine, signal.SIGCONT)
-        asking = WAITING.format(place)
-        # What the child asks before it trains; nobody else asks this table for anything, as nobody looks at the page.
+        with served.frozen(served.process("engine")):
+            view_id = served.store.submit(long, fresh=True)
+            connection.execute(f"LOCK TABLE {place}.results IN ACCESS EXCLUSIVE MODE")
+        # The child asks this table before it trains; nobody else does, as nobody looks at the page.
         served.wait(lambda: connection.execute(asking).fetchall(), "the child asks")
         (child,) = connection.execute(asking).fetchall()
         assert connection.execute("SELECT pg_terminate_backend(%s)", child).fetchone() == (True,)

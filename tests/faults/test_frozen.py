@@ -17,9 +17,8 @@ def test_a_child_that_stays_frozen_is_said_to_be_stalled_and_is_replaced(
     view_id = site.store.submit(long, fresh=True)
     child, engine = site.child_of(view_id), site.process("engine")
     site.kill(child, signal.SIGSTOP)
-    site.kill(engine, signal.SIGSTOP)  # which replaces it so soon that nobody need see it stalled
-    site.page_says(view_id, "stalled")
-    site.kill(engine, signal.SIGCONT)
+    with site.frozen(engine):  # it would replace the child before the page says so
+        site.page_says(view_id, "stalled")
     site.wait(lambda: site.store.experiment(view_id).jobs[0].attempt == 2, "another attempt")
     undisturbed(site, view_id)
     assert child not in [one.pid for one in site.processes()]  # its engine is there to kill it
@@ -46,14 +45,11 @@ def test_a_run_goes_on_while_its_engine_stands_still_and_nobody_else_takes_it_up
     view_id = site.store.submit(long, fresh=True)
     site.child_of(view_id)
     engine = site.process("engine")
-    site.kill(engine, signal.SIGSTOP)
-    try:
+    with site.frozen(engine):
         undisturbed(site, view_id)
         waiting = site.store.submit(long, fresh=True)
         site.page_says(waiting, "queued")
         assert [one.pid for one in site.processes("engine")] == [engine]
-    finally:
-        site.kill(engine, signal.SIGCONT)
     undisturbed(site, waiting)
     assert site.store.experiment(waiting).jobs[0].attempt == 1
 

@@ -7,43 +7,70 @@ import resource
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from dropviz.experiment import ExperimentSpec
 from tests.faults.site import Site
-from tests.faults.test_killed import checkpointed
 from tests.houses import wait_until
 
 EXTRA_BYTES = 400 * 2**20
-# Where a control group's memory is limited, in the first and the second version of them, and the file that limits it.
-GROUPS = {
-    "/sys/fs/cgroup/memory": "memory.limit_in_bytes",
-    "/sys/fs/cgroup": "memory.max",
-}
+# Control groups of both versions: where they are, what limits memory, and what counts kills.
+GROUPS = (
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.oom_control"),
+    ("/sys/fs/cgroup", "memory.max", "memory.events"),
+)
+
+
+@dataclass(frozen=True)
+class Starving:
+    """A control group of processes for which there is no further page of memory: the kernel kills who asks for one."""
+
+    folder: Path
+    counting: str
+
+    @property
+    def members(self) -> list[int]:
+        """The processes that are in it."""
+        return [int(pid) for pid in (self.folder / "cgroup.procs").read_text().split()]
+
+    def take(self, pid: int) -> None:
+        """Put a process in it; what it has, it keeps."""
+        (self.folder / "cgroup.procs").write_text(str(pid))
+
+    @property
+    def kills(self) -> int:
+        """How many the kernel has killed."""
+        words = (self.folder / self.counting).read_text().split()
+        return int(words[words.index("oom_kill") + 1])
 
 
 @pytest.fixture
-def starve() -> Iterator[Callable[[int], None]]:
-    """Puts a process where no further page of memory is to be had: the kernel kills it when it asks for one."""
-    group = None
-    for folder, limit in GROUPS.items():
-        with suppress(OSError):
-            made = Path(folder) / f"dropviz-{os.getpid()}"
-            made.mkdir()
-            group = made
-            (group / limit).write_text("4096")
-            break
-    else:
-        if group is not None:
-            group.rmdir()
-        pytest.skip("nobody may limit the memory of a control group here")
-    yield lambda pid: (group / "cgroup.procs").write_text(str(pid))
-    for pid in (group / "cgroup.procs").read_text().split():
-        os.kill(int(pid), signal.SIGKILL)
-    wait_until(lambda: not (group / "cgroup.procs").read_text(), "nobody is in the group")
-    group.rmdir()
+def starving() -> Iterator[Starving]:
+    there = [one for one in GROUPS if Path(one[0], "cgroup.procs").exists()]
+    if not there:
+        pytest.skip("there are no control groups here")
+    parent, limit, counting = there[0]
+    made = Starving(Path(parent) / f"dropviz-{os.getpid()}", counting)
+    try:
+        made.folder.mkdir()
+    except OSError as error:
+        pytest.skip(f"nobody may make a control group here ({error})")
+    try:
+        if not (made.folder / limit).exists():
+            pytest.skip("control groups limit no memory here")
+        for name, value in {limit: "4096", "memory.swap.max": "0", "memory.swappiness": "0"}.items():
+            if (made.folder / name).exists():
+                (made.folder / name).write_text(value)
+        yield made
+        for pid in made.members:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not made.members, "nobody is in the group")
+    finally:
+        made.folder.rmdir()
 
 
 @pytest.fixture
@@ -88,10 +115,8 @@ def test_a_step_that_never_ends_and_lets_no_other_thread_run_fails_for_its_silen
     hanging.set_step("hang alone")
     view_id = hanging.store.submit(tiny, fresh=True)
     hanging.child_of(view_id, step=0)
-    engine = hanging.process("engine")
-    hanging.kill(engine, signal.SIGSTOP)  # which replaces it so soon that nobody need see it stalled
-    hanging.page_says(view_id, "stalled")
-    hanging.kill(engine, signal.SIGCONT)
+    with hanging.frozen(hanging.process("engine")):  # it would replace the child before the page says so
+        hanging.page_says(view_id, "stalled")
     assert hanging.finish(view_id) == "failed"
     assert "was silent for 10 seconds, 3 times" in hanging.store.experiment(view_id).jobs[0].error
 
@@ -124,12 +149,13 @@ def test_a_run_that_asks_for_too_much_memory_fails_and_the_next_one_does_not(
 
 
 def test_a_child_that_the_kernel_kills_for_want_of_memory_is_replaced(
-    site: Site, long: ExperimentSpec, undisturbed: Callable[[Site, str], None], starve: Callable[[int], None]
+    site: Site, long: ExperimentSpec, undisturbed: Callable[[Site, str], None], starving: Starving
 ) -> None:
     view_id = site.store.submit(long, fresh=True)
     child = site.child_of(view_id)
-    checkpointed(site, view_id)
-    starve(child)
+    site.checkpointed(view_id)
+    starving.take(child)
+    site.wait(lambda: starving.kills == 1, "the kernel kills it")
     site.wait(lambda: site.store.experiment(view_id).jobs[0].attempt == 2, "another attempt")
     assert child not in [one.pid for one in site.processes()]
     undisturbed(site, view_id)

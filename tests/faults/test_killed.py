@@ -14,21 +14,13 @@ from tests.faults.site import Site
 Undisturbed = Callable[[Site, str], None]
 
 
-def checkpointed(site: Site, view_id: str) -> None:
-    """Wait until a run is past its first checkpoint."""
-    job = site.store.experiment(view_id).jobs[0]
-    site.wait(site.checkpoint(job.id).exists, "a checkpoint")
-    saved = site.store.experiment(view_id).jobs[0].step
-    site.wait(lambda: site.store.experiment(view_id).jobs[0].step > saved, "points past it")
-
-
 @pytest.mark.parametrize("role", ["child", "fork server", "engine"])
 def test_a_run_survives_the_end_of(
     site: Site, long: ExperimentSpec, undisturbed: Undisturbed, role: str
 ) -> None:
     view_id = site.store.submit(long, fresh=True)
     child = site.child_of(view_id)
-    checkpointed(site, view_id)
+    site.checkpointed(view_id)
     site.kill(child if role == "child" else site.process(role))
     site.wait(lambda: child not in [one.pid for one in site.processes()], "the child is gone")
     undisturbed(site, view_id)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from dropviz.experiment import ExperimentSpec
 from tests.faults.site import Site
-from tests.faults.test_killed import checkpointed
 
 SLOW = "0.05"  # seconds a step: it still runs when another server has started
 
@@ -19,13 +18,13 @@ def test_nothing_is_left_of_a_server_that_is_killed_and_the_next_one_goes_on(
     site.serve()
     site.answering()
     view_id = site.store.submit(long, fresh=True)
-    checkpointed(site, view_id)
+    site.checkpointed(view_id)
     site.servers[0].process.kill()
     site.bury()
     assert site.store.experiment(view_id).jobs[0].state == "running"  # as the store knew it last
     site.serve()
     site.page_says(view_id, "running", "done")
-    checkpointed(site, view_id)
+    site.checkpointed(view_id)
     site.set_step("0")
     site.restart_container()
     undisturbed(site, view_id)

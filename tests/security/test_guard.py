@@ -106,7 +106,7 @@ def test_the_servers_own_pages_do(served: Served) -> None:
     ("size", "pieces"), [(1_000_001, 1), (1_000_000, 100)], ids=["one that is whole", "one that does not end"]
 )
 def test_a_message_is_no_longer_than_a_page_needs(served: Served, size: int, pieces: int) -> None:
-    left = iter(range(pieces))
+    left, process = iter(range(pieces)), served.page_process()
     with connect(
         f"ws://127.0.0.1:{served.port}/_stcore/stream",
         subprotocols=["streamlit"],  # type: ignore[list-item]
@@ -116,9 +116,19 @@ def test_a_message_is_no_longer_than_a_page_needs(served: Served, size: int, pie
         with suppress(ConnectionClosed):
             while True:
                 opened.recv(30)
-        # The connection is reset where the server closes it with something unread; that may overtake its reason.
+        # Where the server closes with something unread the connection is reset, which may overtake the reason.
         assert opened.close_code in (CloseCode.MESSAGE_TOO_BIG, CloseCode.ABNORMAL_CLOSURE)
     assert pieces == 1 or len(list(left)) > 50, "it was refused before it was there"
+    assert (served.healthy(), served.page_process()) == (True, process)
+
+
+def test_a_message_that_is_not_too_long_is_read(served: Served) -> None:
+    with connect(
+        f"ws://127.0.0.1:{served.port}/_stcore/stream",
+        subprotocols=["streamlit"],  # type: ignore[list-item]
+    ) as opened:
+        opened.send(bytes(1_000_000))
+        assert opened.ping().wait(30), "the connection is still there"
 
 
 def test_nothing_is_uploaded_without_the_token_of_the_page(served: Served) -> None:

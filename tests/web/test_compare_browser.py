@@ -114,6 +114,24 @@ def test_a_deleted_run_can_be_taken_back_later(visit, store: Store, spec, me: st
     assert list(ticked(app)) == [view_id]
 
 
+def test_a_shared_run_that_comes_back_beside_too_many_others_says_so(
+    visit, store: Store, spec, me: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "MOST_SHARED", 1)
+    first, second = ended(store, spec, me), ended(store, spec, me, "p=0.2")
+    store.runs.describe(first, me, shared=True)
+    app = visit("1_Compare")
+    app.button(key=f"details/{first}").click().run()
+    app.button(key=f"delete/{first}").click().run()
+    store.runs.describe(second, me, shared=True)
+    app.button(key="undo").click().run()
+    assert not app.exception
+    assert [toast.value for toast in app.toast] == [
+        "It is back, for you alone: you share as many others as one person may."
+    ]
+    assert {line.id: line.shared for line in store.runs.listing(me)} == {first: False, second: True}
+
+
 def test_a_run_under_way_stays_and_says_why(visit, store: Store, spec, me: str) -> None:
     view_id = store.submit(spec, owner=me)
     app = visit("1_Compare")

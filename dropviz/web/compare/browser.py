@@ -207,7 +207,7 @@ def _act(what: str, line: Listed) -> None:
     elif what == "pin":
         _try(lambda: store().runs.describe(line.id, visitor(), pinned=not line.pinned))
     elif what == "restore":
-        _try(lambda: store().runs.restore(line.id, visitor()))
+        _restore(line.id)
     elif what == "delete" and _try(lambda: store().runs.delete(line.id, visitor())):
         st.session_state["deleted_run"] = (line.id, line.shown_name, time.time())
         set_runs([one for one in st.query_params.get("runs", "").split(",") if one not in ("", line.id)])
@@ -227,7 +227,20 @@ def _undo() -> None:
 
 def _take_back(view_id: str) -> None:
     st.session_state.pop("deleted_run", None)
-    _try(lambda: store().runs.restore(view_id, visitor()))
+    _restore(view_id)
+
+
+def _restore(view_id: str) -> None:
+    as_before = True
+
+    def restore() -> None:
+        nonlocal as_before
+        as_before = store().runs.restore(view_id, visitor())
+
+    if _try(restore) and not as_before:
+        st.toast(
+            "It is back, for you alone: you share as many others as one person may.", icon=":material/lock:"
+        )
 
 
 def _try(change: Callable[[], None]) -> bool:

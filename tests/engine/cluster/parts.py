@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,7 @@ class Cluster:
     tls: Sequence[str] = ()
     port: int = 0
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    started: Counter[str] = field(default_factory=Counter)  # how often, by name
 
     @property
     def url(self) -> str:
@@ -80,7 +82,11 @@ class Cluster:
         return self.processes[name]
 
     def _start(self, name: str, command: Sequence[str], environment: dict[str, str]) -> None:
-        with (self.folder / f"{name}.log").open("wb") as log:
+        path = self.folder / f"{name}.log"
+        if path.exists():
+            path.rename(path.with_suffix(f".{self.started[name]}.log"))
+        self.started[name] += 1
+        with path.open("wb") as log:
             self.processes[name] = subprocess.Popen(
                 command,
                 env=self.environment | environment,
@@ -104,12 +110,23 @@ class Cluster:
         self.processes[name].kill()
         self.processes.pop(name).wait(10)
 
+    def mend(self) -> None:
+        """Start again what has ended, as whoever keeps such processes does, workers as ``add(name)`` does; the scheduler first."""
+        ended = [name for name, one in self.processes.items() if one.poll() is not None]
+        for name in sorted(ended, key=lambda name: name != "scheduler"):
+            del self.processes[name]
+            if name == "scheduler":
+                self.start()
+            else:
+                self.add(name)
+
     def close(self) -> None:
         """End all; fails if anything outlives the process that it belongs to."""
         families = set().union(*(family_of(one.pid) for one in self.processes.values()))
         for one in self.processes.values():
             one.send_signal(signal.SIGCONT)
             one.kill()
+        for one in self.processes.values():
             one.wait(10)
         wait_until(lambda: not any(is_alive(pid) for pid in families), "all are gone", 10)
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.engine.cluster.parts import make_certificates, tls_options, tls_setti
 from tests.houses import House, open_house, wait_until
 from tests.postgres import MISSING, Server, installed
 
+DEVICE = f"dv{os.getpid()}"  # the near end of the link
 DENIED = ("Operation not permitted", "Permission denied")
 
 
@@ -31,15 +33,19 @@ def ip(*arguments: str, within: Sequence[str] = ()) -> None:
     done = subprocess.run(
         [*within, "ip", *arguments], capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"}
     )
-    said = done.stderr.strip()
-    if done.returncode != 0 and any(words in said for words in DENIED):
-        raise Denied(said)
-    assert done.returncode == 0, f"ip {' '.join(arguments)}: {said}"
+    if done.returncode != 0:
+        fail(f"ip {' '.join(arguments)}", done.stderr)
+
+
+def fail(what: str, said: str) -> NoReturn:
+    """Say why a command failed; by ``Denied`` where nobody may do it here."""
+    sentence = f"{what}: {said.strip()}"
+    raise Denied(sentence) if any(words in said for words in DENIED) else AssertionError(sentence)
 
 
 @dataclass(frozen=True)
 class Island:
-    """A network namespace with one link to this machine. Both are gone with the process that holds it, and that with this one."""
+    """A network namespace with one link to this machine. Both end with the process that holds it, and that with this one."""
 
     pid: int
 
@@ -50,7 +56,7 @@ class Island:
 
     @property
     def near(self) -> str:
-        """This machine's address on the link, on a network of which no other test run on this machine has one."""
+        """This machine's address on the link, on a network that other test runs on this machine hardly have."""
         return self._address(1)
 
     @property
@@ -64,13 +70,16 @@ class Island:
 
     def connect(self) -> None:
         """Make the link."""
-        name = f"dv{os.getpid()}"
-        ip("link", "add", name, "type", "veth", "peer", "name", "far0", "netns", str(self.pid))
-        ip("addr", "add", f"{self.near}/30", "dev", name)
-        ip("link", "set", name, "up")
+        ip("link", "add", DEVICE, "type", "veth", "peer", "name", "far0", "netns", str(self.pid))
+        ip("addr", "add", f"{self.near}/30", "dev", DEVICE)
+        ip("link", "set", DEVICE, "up")
         ip("addr", "add", f"{self.far}/30", "dev", "far0", within=self.within)
         for device in ("far0", "lo"):
             ip("link", "set", device, "up", within=self.within)
+
+    def disconnect(self) -> None:
+        """Remove the link at once; the kernel takes its time with what is in a namespace."""
+        ip("link", "del", DEVICE)
 
     def link(self, state: str) -> None:
         """Set the link ``up`` or ``down``, on its far end."""
@@ -93,10 +102,11 @@ def island() -> Iterator[Island]:
     ) as holder:
         try:
             if not holder.stdout.readline():
-                raise Denied(holder.stderr.read())
+                fail("unshare", holder.stderr.read())
             made = Island(holder.pid)
             made.connect()
             yield made
+            made.disconnect()
         except Denied as error:
             pytest.skip(f"nobody may make network namespaces here ({error})")
         finally:
