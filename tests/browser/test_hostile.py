@@ -12,7 +12,6 @@ from dropviz.classes import ClassDefinition
 from dropviz.experiment import ExperimentSpec, preset
 from dropviz.web.plain import CUT
 from tests.browser.served import Served
-from tests.export.played import finished
 
 OWNER = "feedface" * 4
 IMAGE = '<img src="http://elsewhere.example/a.png" onerror="window.stolen=1">'
@@ -73,7 +72,8 @@ def hostile(served: Served) -> tuple[str, str]:
     spec = preset("noisy-digits").with_settings(
         ['arms=["none", "dropout"]', "seeds=2", "train.steps=40", "model.widths=[8]", "first_seed=900"]
     )
-    run = finished(served.store, spec).id
+    run = served.store.submit(spec)
+    served.wait_until(lambda: served.store.experiment(run).state == "done", "the run is done")
     _own(served, run)
     served.store.runs.describe(
         run,

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.random import WORKERS, fault_run
 
-FAULTS, SECONDS, FEWEST = 25, 60.0, 5
+FAULTS, SECONDS, FEWEST = 25, 40.0, 5
 
 
 @pytest.mark.parametrize("where", ["sqlite", "postgresql", "cluster"])

@@ -122,15 +122,6 @@ def test_a_message_is_no_longer_than_a_page_needs(served: Served, size: int, pie
     assert (served.healthy(), served.page_process()) == (True, process)
 
 
-def test_a_message_that_is_not_too_long_is_read(served: Served) -> None:
-    with connect(
-        f"ws://127.0.0.1:{served.port}/_stcore/stream",
-        subprotocols=["streamlit"],  # type: ignore[list-item]
-    ) as opened:
-        opened.send(bytes(1_000_000))
-        assert opened.ping().wait(30), "the connection is still there"
-
-
 def test_nothing_is_uploaded_without_the_token_of_the_page(served: Served) -> None:
     path = "/_stcore/upload_file/some-session/some-file"
     for headers in (
