@@ -193,9 +193,13 @@ class Site:
         try:
             wait_until(looked_after, what, seconds)
         except AssertionError as error:
-            log = self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
-            raise AssertionError(f"{error}\n{log}") from None
+            raise AssertionError(f"{error}\n{self.said()[-3000:]}") from None
         return time.monotonic() - started
+
+    def said(self) -> str:
+        """What all processes have said so far: those of the cluster first, then those of the servers."""
+        logs = [*sorted(self.beside.glob("cluster/*.log")), *self.beside.glob(self.log.name)]
+        return "".join(log.read_text(errors="replace") for log in logs)
 
     def page_says(self, view_id: str, *states: str) -> float:
         """Wait until the page shows one of these states; the seconds that took.
