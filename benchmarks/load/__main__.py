@@ -53,7 +53,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         default=EARLIER,
         metavar="JOBS",
-        help=f"that the server has done before anybody comes, so that its engine's caches are those of one in use; by default {EARLIER}",
+        help=f"that the server has done before anybody comes, since an engine grows most in its first thousands; by default {EARLIER:,}",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was seen there, too")
     return parser.parse_args(arguments)

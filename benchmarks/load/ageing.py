@@ -1,4 +1,4 @@
-"""What a server has done before anybody comes: a start's growth is none of a server that is in use for weeks."""
+"""What a server has done before anybody comes: an engine grows most in its first thousands of jobs."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
@@ -107,8 +107,8 @@ def observe(crowd: Crowd, every: float = 10.0, told: Callable[[Look], None] = la
         stack.enter_context(_settings())
         code = _class(crowd)
         port, page = stack.enter_context(server(folder))
-        _age(crowd)
         roles = processes.family(_parent(page))
+        _age(crowd, roles[processes.ENGINE])
         return _Scene(crowd, port, roles, folder, every, told).play(code, stack)
 
 
@@ -262,12 +262,13 @@ def _class(crowd: Crowd) -> str:
         store.close()
 
 
-def _age(crowd: Crowd) -> None:
-    store = Store.open()
-    try:
-        age(store, crowd.earlier, lambda jobs: say(f"{jobs} jobs before anybody comes"))
-    finally:
-        store.close()
+def _age(crowd: Crowd, engine: int) -> None:
+    def told(jobs: int) -> None:
+        megabytes = processes.sample(engine).megabytes
+        say(f"  {jobs:,} jobs before anybody comes: engine {megabytes:.1f} MB")
+
+    with closing(Store.open()) as store:
+        age(store, crowd.earlier, told)
 
 
 def _parent(pid: int) -> int:

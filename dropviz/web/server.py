@@ -94,9 +94,8 @@ def on_script_error(error: Exception) -> bool:
 def _freeze_what_stays() -> None:
     """Take what is there for good out of garbage collection, which halts all threads.
 
-    Whole collections are short then, and come often: Python waits for a quarter of what the last one had to look at. So a page
-    that was left is soon gone with all that it held open.
+    Whole collections then look at what pages hold, and at nothing that was imported.
     """
     gc.collect()
     gc.freeze()
-    gc.collect()  # of next to nothing, so that the next one comes soon
+    gc.collect()  # Python waits for a quarter of what the last one left: of next to nothing, that is

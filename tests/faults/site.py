@@ -82,11 +82,7 @@ class Site:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        beside: Path,
-        database: postgres.Server | None = None,
-        **settings: str,
+        self, folder: Path, beside: Path, database: postgres.Server | None = None, **settings: str
     ) -> None:
         self.folder, self.beside, self.mark = folder, beside, secrets.token_hex(8)
         self.database = database
@@ -193,13 +189,16 @@ class Site:
         try:
             wait_until(looked_after, what, seconds)
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.said()[-3000:]}") from None
+            ends = (f"{log.name}:\n{log.read_text(errors='replace')[-3000:]}" for log in self._logs())
+            raise AssertionError("\n".join([str(error), *ends])) from None
         return time.monotonic() - started
 
     def said(self) -> str:
         """What all processes have said so far: those of the cluster first, then those of the servers."""
-        logs = [*sorted(self.beside.glob("cluster/*.log")), *self.beside.glob(self.log.name)]
-        return "".join(log.read_text(errors="replace") for log in logs)
+        return "".join(log.read_text(errors="replace") for log in self._logs())
+
+    def _logs(self) -> list[Path]:
+        return [*sorted(self.beside.glob("cluster/*.log")), *self.beside.glob(self.log.name)]
 
     def page_says(self, view_id: str, *states: str) -> float:
         """Wait until the page shows one of these states; the seconds that took.

@@ -231,16 +231,12 @@ def _take_back(view_id: str) -> None:
 
 
 def _restore(view_id: str) -> None:
-    as_before = True
-
     def restore() -> None:
-        nonlocal as_before
-        as_before = store().runs.restore(view_id, visitor())
+        if not store().runs.restore(view_id, visitor()):
+            said = "It is back, for you alone: you share as many others as one person may."
+            st.toast(said, icon=":material/lock:")
 
-    if _try(restore) and not as_before:
-        st.toast(
-            "It is back, for you alone: you share as many others as one person may.", icon=":material/lock:"
-        )
+    _try(restore)
 
 
 def _try(change: Callable[[], None]) -> bool:
