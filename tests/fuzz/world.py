@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -19,10 +20,12 @@ from dropviz.classes import ClassDefinition
 from dropviz.experiment import ExperimentSpec, preset
 from dropviz.export import archive, record
 from dropviz.store import Store
-from dropviz.web import live, server
+from dropviz.web import exports, live, server
+from dropviz.web.senders import Pace
 from tests.export.played import finished
 
 OWNER = "feedfacefeedfacefeedfacefeedface"
+UNPACED = Pace(burst=1_000_000, rate=1_000_000)  # or one person who asks so often would see refusals only
 SPEC = ('arms=["none", "dropout"]', "seeds=2", "train.steps=40", "model.widths=[8]")
 
 
@@ -58,7 +61,8 @@ def world(folder: Path) -> Iterator[World]:
     os.environ |= wanted
     temporary, tempfile.tempdir = tempfile.tempdir, str(folder)
     try:
-        yield _filled(folder)
+        with patch.object(exports, "PACE", UNPACED), patch.object(live, "ARRAYS_PACE", UNPACED):
+            yield _filled(folder)
     finally:
         for key in wanted:
             del os.environ[key]
