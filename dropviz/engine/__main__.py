@@ -16,6 +16,7 @@ from dropviz.engine.lifeline import exit_when_closed
 from dropviz.engine.local import LocalEngine
 from dropviz.engine.pulse import Beating
 from dropviz.engine.stopping import Stopping, stop_signals
+from dropviz.garbage import freeze_what_stays
 from dropviz.store import Store
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def _serve(stopping: Stopping, pulse: int | None) -> int:
         return 1
     # The fork server inherits it: threads that sleep while they wait leave the cores to whoever has work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    freeze_what_stays()
     engine.warm()
     Dispatcher(store, engine, Beating(pulse)).run(stopping)
     return 0

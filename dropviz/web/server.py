@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -20,6 +19,7 @@ from starlette.routing import Route
 
 from dropviz import logs
 from dropviz.engine import start_engine_if_none
+from dropviz.garbage import freeze_what_stays
 from dropviz.store import StoreError
 from dropviz.web import exports, live, metrics, plotly_js
 from dropviz.web.guard import Guard
@@ -68,7 +68,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     logs.configure("page")
     logs.adopt()
     await run_sync(live.store)
-    _freeze_what_stays()
+    freeze_what_stays()
     sys.setswitchinterval(SWITCH_SECONDS)
     keeper = await run_sync(start_engine_if_none)
     try:
@@ -89,13 +89,3 @@ def on_script_error(error: Exception) -> bool:
         icon=":material/error:",
     )
     return True
-
-
-def _freeze_what_stays() -> None:
-    """Take what is there for good out of garbage collection, which halts all threads.
-
-    Whole collections then look at what pages hold, and at nothing that was imported.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.collect()  # Python waits for a quarter of what the last one left: of next to nothing, that is
