@@ -48,8 +48,8 @@ class Budget:
         limits = {}
         for field in fields(cls):
             variable = f"DROPVIZ_MAX_{field.name.upper()}"
-            text = os.environ.get(variable)
-            if text is None:
+            text = os.environ.get(variable, "").strip()
+            if not text:
                 continue
             if not text.isdecimal() or int(text) < 1:
                 raise SpecError(f"{variable} = {text!r} is not possible: give a whole number above 0.")

@@ -21,7 +21,7 @@ from dropviz.commands.upkeep.doctor.registry import Answer, Context, check
 PACKAGE = Path(__file__).resolve().parents[3]
 REQUIREMENTS = PACKAGE.parent / "requirements.txt"
 PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s#;]+)", re.MULTILINE)
-VARIABLE = re.compile(r"DROPVIZ_[A-Z][A-Z0-9_]*[A-Z0-9]")
+VARIABLE = re.compile(r"\bDROPVIZ_[A-Z0-9_]*[A-Z0-9]\b")
 FILES = ("DROPVIZ_ADMIN_TOKEN_FILE", "DROPVIZ_METRICS_TOKEN_FILE")
 CARDS_SECONDS = 60.0  # for a torch on a cold disk
 
