@@ -16,7 +16,7 @@ from dropviz.store import Store
 
 
 def test_students_launch_and_everybody_sees_points_without_an_error() -> None:
-    crowd = Crowd(students=3, viewers=5, settings=["train.steps=20"])
+    crowd = Crowd(students=3, viewers=5, settings=["train.steps=20"], afterwards=3.0)
     found = observe(crowd, every=1.0)
     seen = found.findings
     assert seen.errors == []
@@ -26,6 +26,8 @@ def test_students_launch_and_everybody_sees_points_without_an_error() -> None:
     assert seen.ages
     assert min(seen.ages) > 0
     assert found.looks[0].sessions == 3
+    assert found.left is not None
+    assert found.left.sessions == 0
 
 
 def test_a_server_can_have_done_jobs_before_anybody_comes() -> None:
@@ -54,3 +56,6 @@ def test_what_grew_only_at_first_is_flat_afterwards() -> None:
     assert slope(at, np.minimum(at, 600) + noise).is_flat
     assert not slope(at, at + noise).is_flat
     assert slope(at, np.full(len(at), 30.0)).is_flat
+    assert slope(at, 100 + 0.4 * at / 3600).is_flat  # of 100 MB, in an hour
+    assert not slope(at, 100 + 0.6 * at / 3600).is_flat
+    assert not slope(at, 100 - 0.6 * at / 3600).is_flat

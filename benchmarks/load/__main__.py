@@ -18,6 +18,9 @@ from benchmarks.measure import say
 from benchmarks.table import heading, printed, rows_table
 
 MINUTES, EARLIER = 30.0, 3000
+AFTERWARDS_SECONDS = (
+    180.0  # Streamlit keeps a page that was left for two minutes, in case its browser comes back
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         again=True,
         stay=30.0,
         earlier=options.earlier,
+        afterwards=AFTERWARDS_SECONDS,
     )
     found = observe(crowd, told=_tell)
     printed(rows_table({"soak": rows(found)}, machine))
@@ -68,12 +72,21 @@ def _slopes(found: Observed) -> Table:
     table = Table(
         title="Over the last two thirds of the time, a look every 10 s", title_justify="left", title_style=""
     )
-    for column in ("", "at first", "at the end", "slope an hour (95 % interval)", ""):
+    left = found.left
+    assert left is not None
+    for column in ("", "at first", "at the end", "slope an hour (95 % interval)", "", "when all have left"):
         table.add_column(column, justify="left" if not column else "right")
     seconds = [look.at for look in found.looks]
     for name, (unit, value) in quantities().items():
         of = slope(seconds, [value(look) for look in found.looks])
-        table.add_row(name, _shown(of.first, unit), _shown(of.last, unit), _interval(of, unit), _verdict(of))
+        table.add_row(
+            name,
+            _shown(of.first, unit),
+            _shown(of.last, unit),
+            _interval(of, unit),
+            _verdict(of),
+            _shown(value(left), unit),
+        )
     return table
 
 

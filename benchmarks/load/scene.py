@@ -44,6 +44,7 @@ class Crowd:
         stay: Seconds that an onlooker stays with a run, on average.
         settings: What all runs have otherwise than the classroom preset.
         earlier: Jobs that the server has done before they come.
+        afterwards: Seconds until a last look at the server, when all have left; 0: none.
     """
 
     students: int = 30
@@ -53,6 +54,7 @@ class Crowd:
     stay: float = 60.0
     settings: Sequence[str] = ()
     earlier: int = 0
+    afterwards: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +83,8 @@ class Observed:
     """What a crowd saw, and what it took.
 
     Attributes:
-        looks: At the server, from before the first page was opened until the end.
+        looks: At the server, from when all pages were open until the end.
+        left: At the server long after all had left; None if nobody waited for that.
         clients: Seconds of processor time of the crowd's processes.
         children: The same of the training processes.
         seconds: From Run to the end.
@@ -90,6 +93,7 @@ class Observed:
 
     findings: Findings = field(default_factory=Findings)
     looks: list[Look] = field(default_factory=list)
+    left: Look | None = None
     children: float = 0.0
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
@@ -138,16 +142,21 @@ class _Scene:
             client.wait_for("ready")
         say(f"{crowd.students} pages are open")
         began, children = time.monotonic(), processes.children_seconds(self.roles[processes.FORK_SERVER])
-        self._look(began)
+        self._keep_look(began)
         students.write("go")
         self._attend(students, onlookers, began)
-        self._look(began)
+        self._keep_look(began)
         self.observed.seconds = time.monotonic() - began
         self.observed.children = processes.children_seconds(self.roles[processes.FORK_SERVER]) - children
         for client in (onlookers, students):
             client.write("stop")
         for client in (onlookers, students):
             self.observed.findings += Findings(**client.wait_for("findings"))
+            client.end()
+        if crowd.afterwards:
+            say(f"all have left; a last look after {crowd.afterwards:.0f} s")
+            time.sleep(crowd.afterwards)
+            self.observed.left = self._look(began)
         self.observed.warnings = _warnings(self.folder / "serve.log")
         return self.observed
 
@@ -161,11 +170,16 @@ class _Scene:
                 onlookers.write(json.dumps(line))
             if time.monotonic() - looked >= self.every:
                 looked += self.every
-                self._look(began)
+                self._keep_look(began)
 
-    def _look(self, began: float) -> None:
+    def _keep_look(self, began: float) -> None:
+        look = self._look(began)
+        self.observed.looks.append(look)
+        self.told(look)
+
+    def _look(self, began: float) -> Look:
         database = self.folder / "dropviz.db"
-        look = Look(
+        return Look(
             at=time.monotonic() - began,
             processes={role: processes.sample(pid) for role, pid in self.roles.items()},
             sessions=processes.sessions(self.port),
@@ -173,8 +187,6 @@ class _Scene:
             store=_megabytes(database),
             machine=processes.machine_seconds(),
         )
-        self.observed.looks.append(look)
-        self.told(look)
 
 
 class _Client:
@@ -196,6 +208,11 @@ class _Client:
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
+
+    def end(self) -> None:
+        """Have it leave."""
+        self.process.terminate()
+        self.process.wait(PATIENCE_SECONDS)
 
     def lines(self, seconds: float) -> Iterator[dict[str, Any]]:
         """What it says within so many seconds.
@@ -234,7 +251,7 @@ def _client(name: str, *arguments: object) -> Iterator[_Client]:
         try:
             yield _Client(name, process)
         finally:
-            process.terminate()
+            process.terminate()  # does nothing to one that has ended
 
 
 @contextmanager

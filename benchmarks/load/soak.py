@@ -16,6 +16,7 @@ BLOCKS = (
     12  # neighbouring looks are alike, so means over this many stretches of time are what the interval is of
 )
 HOUR = 3600.0
+NOTHING = 0.005  # of its level, an hour: less is an allocator that fills up; 100 bytes a job would be as much of an engine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +31,9 @@ class Slope:
 
     @property
     def is_flat(self) -> bool:
-        """Whether the interval includes 0."""
-        return self.lower <= 0 <= self.upper
+        """Whether the interval includes 0, or a slope of next to nothing."""
+        nothing = NOTHING * abs(self.first)
+        return self.lower <= nothing and self.upper >= -nothing
 
 
 def slope(seconds: Sequence[float], values: Sequence[float]) -> Slope:
