@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 import numpy as np
 import pytest
 
-from benchmarks.load.ageing import age
 from benchmarks.load.scene import Crowd, observe
 from benchmarks.load.soak import slope
-from benchmarks.measure import temporary_data
-from benchmarks.served import server
-from dropviz.store import Store
 
 
 def test_students_launch_and_everybody_sees_points_without_an_error() -> None:
-    crowd = Crowd(students=3, viewers=5, settings=["train.steps=20"], afterwards=3.0)
+    crowd = Crowd(students=3, viewers=5, settings=["train.steps=20"], earlier=8, afterwards=3.0)
     found = observe(crowd, every=1.0)
     seen = found.findings
     assert seen.errors == []
@@ -28,12 +22,6 @@ def test_students_launch_and_everybody_sees_points_without_an_error() -> None:
     assert found.looks[0].sessions == 3
     assert found.left is not None
     assert found.left.sessions == 0
-
-
-def test_a_server_can_have_done_jobs_before_anybody_comes() -> None:
-    with temporary_data() as folder, server(folder), closing(Store.open()) as store:
-        age(store, 8, lambda jobs: None)
-        assert [line.state for line in store.experiments(limit=100)] == ["done"] * 8
 
 
 def test_a_slope_is_that_of_a_line_and_covers_it_under_noise() -> None:

@@ -21,6 +21,7 @@ def age(store: Store, jobs: int, told: Callable[[int], None]) -> None:
 
     Raises:
         TimeoutError: For long none of them has ended.
+        RuntimeError: One of them has failed.
     """
     spec = preset("noisy-digits").with_settings(['arms=["dropout"]', "seeds=1", *SHORT])
     asked, moved, before = 0, time.monotonic(), None
@@ -35,3 +36,5 @@ def age(store: Store, jobs: int, told: Callable[[int], None]) -> None:
             if asked % TOLD_EVERY == 0:
                 told(asked)
         time.sleep(PAUSE_SECONDS)
+    if failed := store.overview.failures():
+        raise RuntimeError(f"a short job has failed: {failed[0].error}")
