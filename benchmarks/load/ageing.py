@@ -1,9 +1,16 @@
-"""What a server has done before anybody comes: an engine grows most in its first thousands of jobs."""
+"""What a server has done before anybody comes: an engine grows most in its first thousands of jobs.
+
+``python -m benchmarks.load.ageing JOBS`` has the engine of this environment's store do them. It is a process of its own, as what
+it asks for has to be of the code and the extensions that the engine began with.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import closing
 
 from dropviz.experiment import preset
 from dropviz.store import Store
@@ -16,8 +23,8 @@ OWNERS = 30
 SHORT = ["train.steps=2", "model.widths=[4]", "observe.evaluations=1", "observe.statistics=0"]
 
 
-def age(store: Store, jobs: int, told: Callable[[int], None]) -> None:
-    """Have an engine do so many of the shortest jobs that there are, a few of them in its queue at a time.
+def age(store: Store, jobs: int) -> Iterator[int]:
+    """Have an engine do so many of the shortest jobs that there are, a few of them in its queue at a time; yields how many it was asked for.
 
     Raises:
         TimeoutError: For long none of them has ended.
@@ -34,7 +41,14 @@ def age(store: Store, jobs: int, told: Callable[[int], None]) -> None:
             store.submit(spec.with_settings([f"first_seed={asked}"]), owner=f"earlier {asked % OWNERS}")
             asked += 1
             if asked % TOLD_EVERY == 0:
-                told(asked)
+                yield asked
         time.sleep(PAUSE_SECONDS)
     if failed := store.overview.failures():
         raise RuntimeError(f"a short job has failed: {failed[0].error}")
+
+
+if __name__ == "__main__":
+    with closing(Store.open()) as opened:
+        for done in age(opened, int(sys.argv[1])):
+            print(json.dumps({"jobs": done}), flush=True)
+    print(json.dumps({"aged": True}), flush=True)

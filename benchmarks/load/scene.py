@@ -9,14 +9,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
 from benchmarks.load import processes
-from benchmarks.load.ageing import age
 from benchmarks.load.clock import ORIGIN
 from benchmarks.load.processes import Sample
 from benchmarks.load.watching import Findings
@@ -112,7 +111,8 @@ def observe(crowd: Crowd, every: float = 10.0, told: Callable[[Look], None] = la
         code = _class(crowd)
         port, page = stack.enter_context(server(folder))
         roles = processes.family(_parent(page))
-        _age(crowd, roles[processes.ENGINE])
+        if crowd.earlier:
+            _age(crowd, roles[processes.ENGINE])
         return _Scene(crowd, port, roles, folder, every, told).play(code, stack)
 
 
@@ -280,12 +280,13 @@ def _class(crowd: Crowd) -> str:
 
 
 def _age(crowd: Crowd, engine: int) -> None:
-    def told(jobs: int) -> None:
-        megabytes = processes.sample(engine).megabytes
-        say(f"  {jobs:,} jobs before anybody comes: engine {megabytes:.1f} MB")
-
-    with closing(Store.open()) as store:
-        age(store, crowd.earlier, told)
+    with _client("ageing", crowd.earlier) as ageing:
+        while True:
+            for line in ageing.lines(LOOK_SECONDS):
+                if "aged" in line:
+                    return
+                megabytes = processes.sample(engine).megabytes
+                say(f"  {line['jobs']:,} jobs before anybody comes: engine {megabytes:.1f} MB")
 
 
 def _parent(pid: int) -> int:

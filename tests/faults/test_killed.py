@@ -55,6 +55,6 @@ def test_a_process_that_is_told_to_end_is_no_failure_of_its_job(site: Site, endl
         )
         site.kill(site.store.experiment(view_id).jobs[0].pid, signal.SIGTERM)
     site.page_says(view_id, "running")
-    assert strays(site.store, site.processes()) == []
+    site.wait(lambda: not strays(site.store, site.processes()), "no process runs for nobody")
     site.store.request(view_id, "stop")
     site.page_says(view_id, "stopped")
