@@ -114,6 +114,7 @@ main(["engine"])
 """
 
 
+@pytest.mark.slow
 def test_the_command_replaces_an_engine_that_hangs_and_takes_it_along_when_it_is_killed(house: House) -> None:
     command = house.start("-c", KEPT)
     wait_until(lambda: house.store.workers(), "an engine works")

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from dropviz.engine.holder import LOOK_SECONDS, Holder
 from dropviz.experiment import ExperimentSpec
 from dropviz.store.records import LEASE_SECONDS
@@ -41,6 +43,7 @@ def frozen_in_a_write(house: House, pid: int) -> None:
     raise AssertionError("the child never wrote when it was stopped")
 
 
+@pytest.mark.slow
 def test_a_child_that_is_frozen_in_a_write_is_killed_and_its_run_ends_bit_identical(
     served: House, long: ExperimentSpec, wait_for: Callable, alive: Callable
 ) -> None:

@@ -85,6 +85,7 @@ def test_a_child_that_hangs_is_killed_by_stop(
     wait_for(lambda: served.job(view_id).state == "stopped", "stopped", 10)
 
 
+@pytest.mark.slow
 def test_a_child_killed_mid_run_resumes_and_ends_bit_identical(
     served, long: ExperimentSpec, undisturbed: dict[str, list], wait_for: Callable
 ) -> None:

@@ -30,7 +30,8 @@ def _same_device(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(
-    scope="session", params=["sqlite", "postgresql", pytest.param("cluster", marks=pytest.mark.slow)]
+    scope="session",
+    params=["sqlite", *(pytest.param(other, marks=pytest.mark.slow) for other in ("postgresql", "cluster"))],
 )
 def site(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Site]:
     """A site with one server, which these tests share and leave as whole as they found it; also with a worker of a cluster."""

@@ -109,6 +109,7 @@ def test_a_step_that_never_ends_is_stopped_with_its_process(
     hanging.page_says(view_id, "stopped")
 
 
+@pytest.mark.slow
 def test_a_step_that_never_ends_and_lets_no_other_thread_run_fails_for_its_silence(
     hanging: Site, tiny: ExperimentSpec
 ) -> None:

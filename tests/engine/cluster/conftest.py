@@ -75,7 +75,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield opened
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=[pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"])
 def busy_site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site with a scheduler, two workers and an engine, on a store of each kind, which all tests of a module share."""
     elsewhere = request.param == "postgresql"

@@ -123,7 +123,7 @@ def database(island: Island) -> Iterator[Server]:
     server.stop()
 
 
-@pytest.fixture(params=["of the scheduler alone", "of its store, too"])
+@pytest.fixture(params=[pytest.param("of the scheduler alone", marks=pytest.mark.slow), "of its store, too"])
 def site(request: pytest.FixtureRequest, island: Island, tmp_path: Path) -> Iterator[Site]:
     """A site whose store is a file that both sides open, or a PostgreSQL on the near side."""
     elsewhere = request.param == "of its store, too"

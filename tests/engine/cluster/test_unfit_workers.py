@@ -99,6 +99,7 @@ def test_unfit_workers_are_named_and_the_fit_one_does_the_work(
     assert site.house.finish(view_id) == "done"
 
 
+@pytest.mark.slow
 def test_a_worker_under_a_nanny_works_with_the_setting_of_the_documents(
     site: Site, endless: ExperimentSpec, wait_for: Callable, alive: Callable
 ) -> None:
