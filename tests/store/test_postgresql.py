@@ -17,6 +17,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Table, inspect
 from dropviz import settings
 from dropviz.experiment import ExperimentSpec
 from dropviz.store import Store, StoreError, migrations
+from dropviz.store.database.postgresql import STOPPED_SECONDS
 from tests.postgres import PASSWORD
 
 
@@ -140,6 +141,16 @@ def test_a_process_that_is_stopped_while_it_holds_the_lock_does_not_stop_the_oth
     os.kill(holder.pid, signal.SIGCONT)
     said, _ = holder.communicate("go on\n", timeout=60)
     assert "cannot be used" in said  # the server had ended its session: nothing of it counts
+
+
+def test_who_reads_may_rest_for_longer_than_one_who_is_stopped_in_a_change(
+    postgres: Store, spec: ExperimentSpec
+) -> None:
+    with postgres.database.read() as connection:
+        before = connection.exec_driver_sql("SELECT count(*) FROM jobs").scalar_one()
+        time.sleep(STOPPED_SECONDS + 0.5)
+        postgres.submit(spec)
+        assert connection.exec_driver_sql("SELECT count(*) FROM jobs").scalar_one() == before
 
 
 def test_the_clock_is_the_servers_whatever_the_machines_shows(

@@ -24,14 +24,18 @@ from dropviz.store.records import StoreError
 MARK = "DropViz store "  # a comment of the table schema_version, followed by the store's own name
 LOCK = 0x44567A31  # of those who write alone; advisory locks are a database's own
 LOCK_SECONDS = 15
-# A process that is stopped in the middle of a transaction would keep everybody waiting: the server ends its session.
-STOPPED_SECONDS = 5
+# A process that is stopped in the middle of a change would keep everybody waiting: the server ends its session. One that reads
+# holds nothing that others wait for, and a machine with much to do may let it rest for long.
+STOPPED_SECONDS, READING_SECONDS = 5, 60
 # How long the other end may be gone before a connection counts as lost, which is less than a lease.
 TCP = {"connect_timeout": 5, "keepalives_idle": 3, "keepalives_interval": 2, "keepalives_count": 2}
 TCP |= {"tcp_user_timeout": 8000}
 TEXT = {"client_encoding": "utf8"}  # or a server without one, SQL_ASCII, would answer in bytes
 
-SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+SNAPSHOT = (
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+    f" SET LOCAL idle_in_transaction_session_timeout = '{READING_SECONDS}s'"
+)
 CHANGE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 CLOCK = "extract(epoch FROM clock_timestamp())::float8"
 INSTALL = ".venv/bin/pip install -c constraints.txt -r requirements-cluster.txt"
