@@ -125,13 +125,19 @@ def _preset_menu(source: str) -> None:
         placeholder="As this experiment",
         key=f"preset/{source}",
         on_change=_choose_preset,
-        args=(f"preset/{source}",),
+        args=(source,),
     )
 
 
-def _choose_preset(key: str) -> None:
-    if st.session_state.get(key):
-        linked.choose_preset(st.session_state[key])
+def _choose_preset(source: str) -> None:
+    """Start the form anew from the preset that was chosen in its menu.
+
+    Streamlit also calls this where a menu was gone for a moment and the browser, which had not drawn that yet, tells what is in it: of
+    a form that is not there any more, or what that form began with.
+    """
+    chosen = st.session_state.get(f"preset/{source}")
+    if chosen and st.session_state["form"] == source and chosen != linked.form_preset():
+        linked.choose_preset(chosen)
 
 
 def _amount(table: dict[str, Any]) -> str:

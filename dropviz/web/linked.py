@@ -38,7 +38,8 @@ def source(experiment: Experiment | None) -> tuple[str, ExperimentSpec]:
             name_in_url(state["linked"])
         elif "linked" not in state:
             _stand_for({}, preset(preset_names()[0]))
-    return state["form"], _start(state["form"])
+    start = _start(state["form"])  # where its run is gone, it is another one then
+    return state["form"], start
 
 
 def _start(form: str) -> ExperimentSpec:

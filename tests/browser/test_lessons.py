@@ -99,7 +99,7 @@ def test_a_table_of_ones_own_is_what_the_lesson_runs_on(page: Page, served: Serv
         {"name": "weather <b>.csv", "mimeType": "text/csv", "buffer": table}
     )
     expect(page.get_by_text("weather <b>.csv").first).to_be_visible()
-    press(page, "Run it here")
+    press(page, "Run it on your table")  # says so once the server has it
     page.wait_for_url(lambda url: "run=" in url, timeout=LONG)
     spec = served.store.experiment(query(page)["run"]).spec
     assert spec.data.name == "csv"

@@ -171,3 +171,17 @@ def test_coming_from_another_page_the_form_is_as_it_was_left(visit, results: Pat
     assert seeds(app).value == 3
     assert in_url(app) == {"preset": "noisy-digits", "seeds": "3"}
     assert "Choose a preset" in texts(app)
+
+
+def test_a_menu_that_was_gone_for_a_moment_chooses_nothing(
+    visit, results: Path, store: Store, settled: None
+) -> None:
+    app = visit("0_Lab", preset="classroom", seeds="2")
+    sent = app._tree.get_widget_states()
+    view_id = store.submit(preset("classroom").with_settings(["seeds=2"]))
+    go(app, run=view_id)
+    app.query_params.clear()
+    app.query_params.update(preset="classroom", seeds="2")
+    app._run(sent)  # the browser had not drawn the run when it went back, so it sends what it had
+    assert seeds(app).value == 2
+    assert in_url(app) == {"preset": "classroom", "seeds": "2"}

@@ -48,7 +48,7 @@ def here() -> Place:
 
 
 def go(place: Place, **changes: str) -> None:
-    """Go to a place, as the page's next pass; for callbacks."""
+    """Go to a place, as the page's next pass: from a callback, or before ``st.rerun``."""
     found = replace(place, **cast(Any, changes))
     if found.lesson != place.lesson:
         known = _memory().get(found.lesson, {})

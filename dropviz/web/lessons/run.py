@@ -14,11 +14,11 @@ from dropviz.web.data_files import own_file
 from dropviz.web.lessons.place import RECORDED, Place, go
 from dropviz.web.live import store
 from dropviz.web.plain import plain
+from dropviz.web.presses import pressed
 from dropviz.web.progress import last_line, message, progress
 from dropviz.web.visitor import visitor
 
 LOOK_SECONDS = 0.5
-PROBLEM = "lessons/problem"
 
 
 def run_step(entry: Entry, lesson: Lesson, place: Place) -> None:
@@ -85,17 +85,13 @@ def _offer(entry: Entry, lesson: Lesson, place: Place) -> None:
     st.markdown(
         f"This trains {_amount(lesson.spec)}.{takes} What somebody here has run before is there at once."
     )
-    if st.session_state.get(PROBLEM):
-        st.error(plain(st.session_state.pop(PROBLEM)), icon=":material/error:")
+    problem = st.container()
     row = st.container(horizontal=True, vertical_alignment="center")
-    row.button(
-        "Run it here",
-        type="primary",
-        icon=":material/play_arrow:",
-        on_click=_start,
-        args=(lesson, place, file),
-        key="start",
-    )
+    with row:
+        label = "Run it on your table" if file else "Run it here"
+        if pressed(label, key="start", type="primary", icon=":material/play_arrow:"):
+            with problem:
+                _start(lesson, place, file)
     if known is None:
         row.caption("This lesson has no recorded result as it is now.")
         return
@@ -109,16 +105,17 @@ def _offer(entry: Entry, lesson: Lesson, place: Place) -> None:
 
 
 def _start(lesson: Lesson, place: Place, file: str) -> None:
-    """Queue it, unless it cannot be run."""
+    """Queue it and show it, or say why it cannot be run."""
     try:
         spec = lesson.on_file(file) if file else lesson.spec
         check_data(spec)
         check_budget(spec)
         view_id = store().submit(spec, owner=visitor(), origin="lesson")
     except SpecError as error:
-        st.session_state[PROBLEM] = str(error)
+        st.error(plain(str(error)), icon=":material/error:")
         return
     go(place, run=view_id)
+    st.rerun()
 
 
 def _amount(spec: ExperimentSpec) -> str:
