@@ -53,6 +53,7 @@ def test_run_puts_the_run_into_the_url_and_back_is_the_form_again(page: Page, se
     page.get_by_role("button", name=re.compile("^Run")).click()
     page.wait_for_url(re.compile(r"/lab\?run=[0-9a-f]{32}$"))
     expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", re.compile("done|cached"))
+    page.wait_for_timeout(2500)  # the page does not yet believe what a browser says of its URL
     page.go_back()
     expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", "example")
     expect(seeds(page)).to_have_value("2")
