@@ -16,7 +16,7 @@ BLOCKS = (
     12  # neighbouring looks are alike, so means over this many stretches of time are what the interval is of
 )
 HOUR = 3600.0
-NOTHING = 0.005  # of its level, an hour: less is an allocator that fills up; 100 bytes a job would be as much of an engine
+NOTHING = 0.005  # of its level, an hour: less is an allocator that fills up; 110 bytes a job would be as much of an engine
 
 
 @dataclass(frozen=True, kw_only=True)
