@@ -6,7 +6,6 @@ const LIVE = ["queued", "running", "stalled", "paused", "open"];
 const UNDER_WAY = ["queued", "running", "stalled"]; // a run changes between these with every arm, and its page has nothing to do
 const RESTING = ["example", "cached", "done", "open", "closed"]; // nothing is on its way whose progress there is to show
 const POLL = 1000, POLL_OPEN = 2000, POLL_PAUSED = 3000, POLL_HIDDEN = 15000, POLL_LONGEST = 20000;
-const REPORT_AGAIN = 4000; // a report is lost while streamlit's connection is down
 const SETTLED = 3; // polls after the end, for the last rows; more until the script knows of it
 const STATES = {
   queued: "Waiting in the queue", running: "Running", stalled: "Stalled", paused: "Paused",
@@ -66,6 +65,7 @@ class Board {
     this.waiting = null;
     this.onVisible = () => { if (!document.hidden && this.waiting) this.soon(0); };
     document.addEventListener("visibilitychange", this.onVisible);
+    this.reports = new Reports(this.root);
     this.resized = new ResizeObserver(() => this.onResize());
     this.resized.observe(this.root);
   }
@@ -75,7 +75,7 @@ class Board {
     this.component = component;
     const data = component.data;
     this.scriptState = data.state;
-    this.reportedAt = 0; // the script has run, so no report is on its way
+    this.reports.answered();
     const former = this.mode;
     this.mode = themeMode(this.root);
     if (data.view !== this.view || data.charts !== this.charts) {
@@ -156,6 +156,7 @@ class Board {
     this.scrubber?.end();
     this.run = -1;
     document.removeEventListener("visibilitychange", this.onVisible);
+    this.reports.end();
     this.resized.disconnect();
     for (const card of this.cards) card.end();
     this.root.remove();
@@ -252,10 +253,7 @@ class Board {
     this.state = answer.state;
     if (touched || changed) { this.drawScrubber(); this.draw(); }
     // The buttons belong to the script: a run of it when they are not those of the state that it knows.
-    if (standing(answer.state) !== standing(this.scriptState) && Date.now() - this.reportedAt > REPORT_AGAIN) {
-      this.reportedAt = Date.now();
-      this.component.setTriggerValue("changed", answer.state);
-    }
+    if (standing(answer.state) !== standing(this.scriptState)) this.reports.send(this.component, answer.state);
   }
 
   rows(arm, metric) {
