@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -53,6 +55,24 @@ def curves(payload: dict[str, Any]) -> dict[tuple[str, str, int], list[Any]]:
         (payload["arms"][arm], payload["metrics"][metric], step): numbers
         for arm, metric, step, *numbers in payload["rows"]
     }
+
+
+def test_a_class_of_many_runs_keeps_little_of_each(store: Store, room: Classroom) -> None:
+    def submit(visitors: range) -> None:
+        for visitor in visitors:
+            store.classes.submit(room.id, str(visitor), room.definition.start())
+
+    submit(range(10))
+    reader = PooledReader(store, view(store, room))
+    submit(range(10, 210))
+    tracemalloc.start()
+    try:
+        assert len(reader.groups()[0].experiments) == 210
+        gc.collect()
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert kept / 200 < 2500, "bytes a run; a spec's table alone takes 5,700"
 
 
 class Board:

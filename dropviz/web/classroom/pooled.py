@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from sys import intern
 from typing import Any
 
 from dropviz.analysis import decompose
@@ -69,6 +70,15 @@ class Group:
         return ", ".join(changes) or "As the class is set"
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What is kept of a member's run, of which a class may have thousands: its group, its arms and whose it is."""
+
+    group: str
+    arms: tuple[str, ...]
+    seat: int
+
+
 class UnknownGroup(UnknownClass):
     """Settings that nobody in a class has."""
 
@@ -92,11 +102,11 @@ class PooledReader(Feed):
         self.store, self.group = store, match[2] or ""
         self.classroom = store.classes.by_code(match[1])
         self._looked = float("-inf")
-        self._specs: dict[str, dict[str, Any]] = {}
-        self._groups: dict[str, str] = {}  # experiment → its group
+        self._runs: dict[str, _Run] = {}  # by experiment
+        self._tables: dict[str, dict[str, Any]] = {}  # group → the spec of one of its runs
         self._start_over()
         self._refresh()  # by then it is known what the group changed
-        if self.group and self.group not in self._groups.values():
+        if self.group and self.group not in self._tables:
             raise UnknownGroup
 
     def arrays(self, kind: str, step: int) -> tuple[bytes, bool]:
@@ -109,8 +119,8 @@ class PooledReader(Feed):
             self._refresh()
             done = {job.experiment_id for job in self._jobs if job.state == "done"}
             members: dict[str, list[str]] = {"": []}
-            for experiment, group in self._groups.items():
-                members.setdefault(group, []).append(experiment)
+            for experiment, run in self._runs.items():
+                members.setdefault(run.group, []).append(experiment)
             found = [self._group(group, experiments, done) for group, experiments in members.items()]
         return sorted(found, key=lambda one: (one.id != "", -one.students, one.title))
 
@@ -138,12 +148,10 @@ class PooledReader(Feed):
         }
 
     def _group(self, group: str, experiments: Sequence[str], done: Collection[str]) -> Group:
-        tables = {one: self._specs[one] for one in experiments}
-        arms = [*self._definition.spec.arms, *(arm for table in tables.values() for arm in table["arms"])]
-        seats = {
-            self._definition.seat_of(table["first_seed"]) for one, table in tables.items() if one in done
-        }
-        changes = self._definition.changes(tables[experiments[0]]) if group else {}
+        runs = [self._runs[one] for one in experiments]
+        arms = [*self._definition.spec.arms, *(arm for run in runs for arm in run.arms)]
+        seats = {run.seat for one, run in zip(experiments, runs, strict=True) if one in done}
+        changes = self._definition.changes(self._tables[group]) if group else {}
         return Group(
             id=group,
             changes=changes,
@@ -159,7 +167,7 @@ class PooledReader(Feed):
             return self._spec_of(self.group)
 
     def _spec_of(self, group: str) -> ExperimentSpec:
-        table = next((self._specs[one] for one, of in self._groups.items() if of == group), None)
+        table = self._tables.get(group)
         if table is None or not group:
             return self._definition.start()
         return ExperimentSpec.from_table(table | {"arms": list(self._definition.spec.arms)})
@@ -212,8 +220,8 @@ class PooledReader(Feed):
         self._seen = seen
 
     def _catch_up(self, jobs: list[ClassJob]) -> None:
-        self._read_specs({job.experiment_id for job in jobs})
-        mine = [job for job in jobs if self._groups[job.experiment_id] == self.group]
+        self._read_runs({job.experiment_id for job in jobs})
+        mine = [job for job in jobs if self._runs[job.experiment_id].group == self.group]
         done = {(job.experiment_id, job.job_id): job for job in mine if job.state == "done"}
         if not self._taken <= done.keys():
             self._start_over()  # somebody deleted a run
@@ -228,13 +236,17 @@ class PooledReader(Feed):
         self._tell(self._pool, mine)
         self._bodies, self._lines = {}, {}
 
-    def _read_specs(self, wanted: set[str]) -> None:
-        for experiment in self._specs.keys() - wanted:
-            del self._specs[experiment], self._groups[experiment]
-        new = self.store.classes.specs(wanted - self._specs.keys())
-        self._specs |= new
-        for experiment, table in new.items():
-            self._groups[experiment] = group_of(self._definition.changes(table))
+    def _read_runs(self, wanted: set[str]) -> None:
+        gone = self._runs.keys() - wanted
+        self._runs = {one: run for one, run in self._runs.items() if one not in gone}
+        for experiment, table in self.store.classes.specs(wanted - self._runs.keys()).items():
+            group = group_of(self._definition.changes(table))
+            arms, seat = tuple(map(intern, table["arms"])), self._definition.seat_of(table["first_seed"])
+            self._runs[experiment] = _Run(group, arms, seat)
+            self._tables.setdefault(group, table)
+        if gone:
+            left = {run.group for run in self._runs.values()}
+            self._tables = {group: table for group, table in self._tables.items() if group in left}
 
     def _take(self, pool: Pool, job: ClassJob) -> None:
         places = [place for place in self.store.classes.places(job) if place[:2] not in self._added]
