@@ -23,10 +23,8 @@ LOOK_SECONDS = 0.2
 EARLY_SECONDS, LONGEST_PAUSE = 30.0, 10.0
 PATIENCE_SECONDS = 5.0
 
-# For glibc, in the page's process. Each look at a page is a thread, and what a thread frees stays in its arena; few arenas are
-# filled again sooner. What is larger than the threshold, such as an answer or a page's charts, goes back to the system when it is
-# freed; by itself glibc raises the threshold to the largest that was freed, up to 32 MB, and then keeps the room of all of them.
-ALLOCATOR = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072"}
+# Each look at a page is a thread, and what a thread frees stays in its arena of glibc's; few arenas are filled again sooner.
+FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +118,7 @@ class _Page:
         self.process = subprocess.Popen(
             self.command,
             cwd=self.folder,
-            env=ALLOCATOR | os.environ | {SUPERVISED: "1"},
+            env=FEW_ARENAS | os.environ | {SUPERVISED: "1"},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             preexec_fn=death_signal(),  # safe: no other thread runs here, and it only calls prctl
