@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
@@ -77,10 +76,20 @@ class Server:
 
 
 @pytest.fixture
-def view_id(served: Served, request: pytest.FixtureRequest) -> str:
-    """A run that somebody may stop, of this test alone."""
-    first_seed = 7000 + zlib.crc32(request.node.name.encode()) % 1000
-    return served.store.submit(preset("noisy-digits").with_settings([*LONG, f"first_seed={first_seed}"]))
+def view_id(served: Served) -> Iterator[str]:
+    """A run that goes on until it is stopped, of this test alone."""
+    found = served.store.submit(preset("noisy-digits").with_settings(LONG), fresh=True)
+    yield found
+    served.store.request(found, "stop")
+
+
+@pytest.fixture
+def server(page: Page, served: Served, view_id: str) -> Server:
+    """What the page of that run, which is open, hears of its server."""
+    found = Server(page)
+    page.goto(f"{served.url}/curvature?run={view_id}")
+    expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", "running")
+    return found
 
 
 def stop(served: Served, view_id: str) -> None:
@@ -93,9 +102,9 @@ def leave(page: Page) -> None:
 
 
 def stays_away(page: Page, server: Server, before: int) -> None:
-    """Whether the board says nothing for longer than it waits to say it again, and the other page comes."""
+    """Whether the board, which knows of the end, says nothing for two polls more, and the other page comes."""
     expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", "stopped")
-    page.wait_for_timeout(5000)
+    page.wait_for_timeout(2500)
     assert server.sent - before == 1, "more than the press was sent"
     server.release()
     expect(page.locator("[data-chart=ladder]")).to_be_visible()
@@ -104,11 +113,8 @@ def stays_away(page: Page, server: Server, before: int) -> None:
 
 
 def test_a_run_that_ends_as_its_page_is_left_does_not_bring_it_back(
-    page: Page, served: Served, view_id: str
+    page: Page, served: Served, view_id: str, server: Server
 ) -> None:
-    server = Server(page)
-    page.goto(f"{served.url}/curvature?run={view_id}")
-    expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", "running")
     server.polls_wait = True
     stop(served, view_id)
     server.hold(lambda kind: True)
@@ -119,11 +125,8 @@ def test_a_run_that_ends_as_its_page_is_left_does_not_bring_it_back(
 
 
 def test_a_run_that_ends_while_the_other_page_is_drawn_does_not_bring_its_own_back(
-    page: Page, served: Served, view_id: str
+    page: Page, served: Served, view_id: str, server: Server
 ) -> None:
-    server = Server(page)
-    page.goto(f"{served.url}/curvature?run={view_id}")
-    expect(page.locator(".dropviz[data-page]")).to_have_attribute("data-state", "running")
     server.hold(lambda kind: kind not in BEGINS)
     before = server.sent
     leave(page)

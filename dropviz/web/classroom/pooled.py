@@ -238,7 +238,8 @@ class PooledReader(Feed):
 
     def _read_runs(self, wanted: set[str]) -> None:
         gone = self._runs.keys() - wanted
-        self._runs = {one: run for one, run in self._runs.items() if one not in gone}
+        for experiment in gone:
+            del self._runs[experiment]
         for experiment, table in self.store.classes.specs(wanted - self._runs.keys()).items():
             group = group_of(self._definition.changes(table))
             arms, seat = tuple(map(intern, table["arms"])), self._definition.seat_of(table["first_seed"])
