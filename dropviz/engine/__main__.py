@@ -16,7 +16,7 @@ from dropviz.engine.lifeline import exit_when_closed
 from dropviz.engine.local import LocalEngine
 from dropviz.engine.pulse import Beating
 from dropviz.engine.stopping import Stopping, stop_signals
-from dropviz.garbage import freeze_what_stays
+from dropviz.memory import freeze_what_stays
 from dropviz.store import Store
 
 if TYPE_CHECKING:

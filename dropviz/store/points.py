@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -100,7 +101,7 @@ def after(connection: Connection, job_id: int, cursor: int) -> list[Point]:
         Point(
             seq=row.seq,
             step=row.step,
-            name=row.name,
+            name=sys.intern(row.name),  # a few names, each of thousands of points
             values=np.frombuffer(row._mapping["values"], dtype="<f8"),
         )
         for row in connection.execute(query)

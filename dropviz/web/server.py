@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -19,10 +20,11 @@ from starlette.routing import Route
 
 from dropviz import logs
 from dropviz.engine import start_engine_if_none
-from dropviz.garbage import freeze_what_stays
+from dropviz.memory import freeze_what_stays
 from dropviz.store import StoreError
 from dropviz.web import exports, live, metrics, plotly_js
 from dropviz.web.guard import Guard
+from dropviz.web.housekeeping import keep_house
 from dropviz.web.login import AccountsOnly
 from dropviz.web.uploading import UploadLimits
 from dropviz.web.visitor import VisitorCookie
@@ -71,9 +73,11 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     freeze_what_stays()
     sys.setswitchinterval(SWITCH_SECONDS)
     keeper = await run_sync(start_engine_if_none)
+    house = asyncio.create_task(keep_house())
     try:
         yield
     finally:
+        house.cancel()
         await run_sync(keeper.close)
 
 

@@ -41,6 +41,13 @@ def test_points_come_back_bit_for_bit(store: Store, claim: Claim) -> None:
     assert read.values.tobytes() == values.tobytes()
 
 
+def test_the_points_of_a_series_share_its_name_and_not_a_copy_each(store: Store, claim: Claim) -> None:
+    store.append(claim.job_id, claim.attempt, [point(0), point(1)])
+    first, second = store.points(claim.job_id)
+    (again, _) = store.points(claim.job_id)
+    assert first.name is second.name is again.name
+
+
 def test_appending_twice_changes_nothing(store: Store, claim: Claim) -> None:
     store.append(claim.job_id, claim.attempt, [point(0), point(1)])
     store.append(claim.job_id, claim.attempt, [point(1, 5.0), point(2)])
