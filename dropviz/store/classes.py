@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from sys import intern
+from typing import Any, cast
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
@@ -62,7 +63,7 @@ class Classroom:
         return ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ClassJob:
     """A job that an experiment of a class is attached to."""
 
@@ -221,8 +222,10 @@ class Classes:
         )
         with self.database.read() as connection:
             rows = connection.execute(query).all()
+        # a class has thousands, read anew at each look: they share their words
         return [
-            ClassJob(experiment_id=one, job_id=job, arm=arm, state=state) for one, job, arm, state in rows
+            ClassJob(intern(one), job, intern(arm), cast(State, intern(state)))
+            for one, job, arm, state in rows
         ]
 
     def specs(self, experiment_ids: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -232,7 +235,7 @@ class Classes:
         with self.database.read() as connection:
             for some in batches(experiment_ids):
                 rows = connection.execute(query.where(experiments.c.id.in_(some)))
-                found |= {row.id: json.loads(row.spec) for row in rows}
+                found |= {intern(row.id): json.loads(row.spec) for row in rows}
         return found
 
     def places(self, job: ClassJob) -> list[tuple[str, int, int]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
+from sys import intern
 
 import numpy as np
 from sqlalchemy import Connection, delete, insert, select, update
@@ -101,7 +101,7 @@ def after(connection: Connection, job_id: int, cursor: int) -> list[Point]:
         Point(
             seq=row.seq,
             step=row.step,
-            name=sys.intern(row.name),  # a few names, each of thousands of points
+            name=intern(row.name),  # a few names, each of thousands of points
             values=np.frombuffer(row._mapping["values"], dtype="<f8"),
         )
         for row in connection.execute(query)

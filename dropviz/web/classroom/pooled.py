@@ -103,10 +103,11 @@ class PooledReader(Feed):
         self.classroom = store.classes.by_code(match[1])
         self._looked = float("-inf")
         self._runs: dict[str, _Run] = {}  # by experiment
-        self._tables: dict[str, dict[str, Any]] = {}  # group → the spec of one of its runs
+        self._changes: dict[str, dict[str, Any]] = {}  # of each group; its whole spec would be 5 kB
+        self._spec: ExperimentSpec | None = None
         self._start_over()
         self._refresh()  # by then it is known what the group changed
-        if self.group and self.group not in self._tables:
+        if self.group and self.group not in self._changes:
             raise UnknownGroup
 
     def arrays(self, kind: str, step: int) -> tuple[bytes, bool]:
@@ -151,10 +152,9 @@ class PooledReader(Feed):
         runs = [self._runs[one] for one in experiments]
         arms = [*self._definition.spec.arms, *(arm for run in runs for arm in run.arms)]
         seats = {run.seat for one, run in zip(experiments, runs, strict=True) if one in done}
-        changes = self._definition.changes(self._tables[group]) if group else {}
         return Group(
             id=group,
-            changes=changes,
+            changes=self._changes[group] if group else {},
             arms=tuple(dict.fromkeys(arms)),
             seats=frozenset(seats),
             experiments=tuple(experiments),
@@ -164,12 +164,15 @@ class PooledReader(Feed):
     def spec(self) -> ExperimentSpec:
         """What the members of this group ran, with the arms of the class."""
         with self._lock:
-            return self._spec_of(self.group)
+            if self._spec is None:
+                self._spec = self._spec_of(self.group)
+            return self._spec
 
     def _spec_of(self, group: str) -> ExperimentSpec:
-        table = self._tables.get(group)
-        if table is None or not group:
+        experiment = next((one for one, run in self._runs.items() if run.group == group), None)
+        if experiment is None or not group:
             return self._definition.start()
+        table = self.store.classes.specs([experiment])[experiment]
         return ExperimentSpec.from_table(table | {"arms": list(self._definition.spec.arms)})
 
     def subject(self) -> Subject:
@@ -241,13 +244,14 @@ class PooledReader(Feed):
         for experiment in gone:
             del self._runs[experiment]
         for experiment, table in self.store.classes.specs(wanted - self._runs.keys()).items():
-            group = group_of(self._definition.changes(table))
+            changes = self._definition.changes(table)
+            group = group_of(changes)
             arms, seat = tuple(map(intern, table["arms"])), self._definition.seat_of(table["first_seed"])
             self._runs[experiment] = _Run(group, arms, seat)
-            self._tables.setdefault(group, table)
+            self._changes.setdefault(group, {intern(key): value for key, value in changes.items()})
         if gone:
             left = {run.group for run in self._runs.values()}
-            self._tables = {group: table for group, table in self._tables.items() if group in left}
+            self._changes = {group: changes for group, changes in self._changes.items() if group in left}
 
     def _take(self, pool: Pool, job: ClassJob) -> None:
         places = [place for place in self.store.classes.places(job) if place[:2] not in self._added]
