@@ -23,8 +23,8 @@ LOOK_SECONDS = 0.2
 EARLY_SECONDS, LONGEST_PAUSE = 30.0, 10.0
 PATIENCE_SECONDS = 5.0
 
-# Each look at a page is a thread, and what a thread frees stays in its arena of glibc's; few arenas are filled again sooner.
-FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+# Each look at a page is a thread, and what a thread frees stays in its arena of glibc's: one arena is filled again soonest.
+ONE_ARENA = {"MALLOC_ARENA_MAX": "1"}
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ class _Page:
         self.process = subprocess.Popen(
             self.command,
             cwd=self.folder,
-            env=FEW_ARENAS | os.environ | {SUPERVISED: "1"},
+            env=ONE_ARENA | os.environ | {SUPERVISED: "1"},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             preexec_fn=death_signal(),  # safe: no other thread runs here, and it only calls prctl
