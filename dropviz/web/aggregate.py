@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +14,13 @@ import numpy as np
 from dropviz import analysis
 from dropviz.statistics import statistics
 from dropviz.store import Point
+from dropviz.web.rows import Rows
 
 MOST_POINTS = 1000
 DIGITS = 6
 STATISTICS = frozenset(group for one in statistics() for group in one.groups)  # few points: all are kept
 
 Place = tuple[int, int]  # (job, position of the seed among the job's values)
-Row = tuple[int, int, int, float | None, float | None, float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +73,15 @@ class Aggregate:
     ) -> None:
         self.arms = list(places)
         self.metrics: list[str] = []
-        self.rows: list[Row] = []
+        self.rows = Rows()
         self.ladder: dict[str, dict[str, dict[int, np.ndarray]]] = {
             f"{split}/{score}": {} for split in ("validation", "test")
         }
         self._places = places
         self._jobs = {arm: sorted({job for job, _ in found}) for arm, found in places.items()}
         self._thinning = Thinning(stride=stride, interval=interval, last_step=last_step)
-        self._waiting: dict[tuple[str, str, int | None], dict[int, Point]] = {}
-        self._complete: set[tuple[str, str, int | None]] = set()
+        self._waiting: dict[tuple[str, str, int], dict[int, Point]] = {}
+        self._complete: dict[tuple[str, str], array[int]] = {}  # arm and metric → its steps, ascending
 
     def add(self, job_id: int, points: Iterable[Point]) -> None:
         """Take the new points of a job."""
@@ -91,15 +93,17 @@ class Aggregate:
                 self._take(arm, job_id, point)
 
     def _take(self, arm: str, job_id: int, point: Point) -> None:
-        key = (arm, point.name, None if read_once(point.name) else point.step)
-        if key in self._complete:
+        key = (arm, point.name, 0 if read_once(point.name) else point.step)
+        steps = self._complete.get(key[:2], ())
+        at = bisect_left(steps, key[2])
+        if at < len(steps) and steps[at] == key[2]:
             return
         found = self._waiting.setdefault(key, {})
         found[job_id] = point
         if len(found) < len(self._jobs[arm]):
             return
         del self._waiting[key]
-        self._complete.add(key)
+        self._complete.setdefault(key[:2], array("I")).insert(at, key[2])
         step = max(point.step for point in found.values())
         seeds = np.array(
             [found[job].values[position] for job, position in self._places[arm]], dtype=np.float64
@@ -110,7 +114,7 @@ class Aggregate:
 
     def sort(self) -> None:
         """Put the rows in order of their steps, where refreshes on request came in later than what they stand between."""
-        self.rows.sort(key=lambda row: row[2])
+        self.rows.sort()
 
     def _metric(self, name: str) -> int:
         if name not in self.metrics:

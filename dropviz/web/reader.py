@@ -77,8 +77,8 @@ class Reader(Feed):
         self._pictured = {arm: found[0][0] for arm, found in places.items() if found}
         self._picture = "sample" if task.kind == "language" else "surface"
         self._pictures: dict[str, tuple[int, dict[str, Any]]] = {}  # arm → number of the record, what travels
-        # A row's index, the arm whose picture is new, or an array that is there.
-        self._events: list[int | str | Entry] = []
+        # The places of rows that came at once, the arm whose picture is new, or an array that is there.
+        self._events: list[range | str | Entry] = []
         self._after = {job.id: -1 for job in experiment.jobs}
         self._after_arrays = dict(self._after)
         self._read = {job.id: -1 for job in experiment.jobs}  # the revision at which its points were read
@@ -146,7 +146,8 @@ class Reader(Feed):
                 self._aggregate.add(measured, self.store.points(refresh))
                 self._index.add(measured, self.store.snapshot_names(refresh))
             self._aggregate.sort()
-        self._events += range(rows, len(self._aggregate.rows))
+        if new := range(rows, len(self._aggregate.rows)):
+            self._events.append(new)
         self._events += self._index.entries[entries:]
 
     def _finished_refreshes(self) -> dict[int, int]:
@@ -179,7 +180,12 @@ class Reader(Feed):
             "seeds": Subject.of(self.experiment.spec).band,
             "arms": self._aggregate.arms,
             "metrics": self._aggregate.metrics,
-            "rows": [self._aggregate.rows[event] for event in new if isinstance(event, int)],
+            "rows": [
+                row
+                for event in new
+                if isinstance(event, range)
+                for row in self._aggregate.rows[event.start : event.stop]
+            ],
             "arrays": [event for event in new if isinstance(event, tuple)],
             "surfaces": {},
             "samples": {},

@@ -15,7 +15,7 @@ from dropviz.web.feed import Feed
 from dropviz.web.reader import Reader
 
 # More than the hundred people that a server is for: in a full shelf each who asks drives out one whose viewers ask again. A
-# finished run of the preset for classes takes 0.7 MB.
+# finished run of the preset for classes takes 0.2 MB.
 MOST_EXPERIMENTS, MOST_CLASS_VIEWS = 256, 64
 IDLE_SECONDS = 120.0
 

@@ -36,7 +36,7 @@ def of(spec: ExperimentSpec) -> Aggregate:
 def test_a_row_is_there_once_all_seeds_of_its_arm_have_reached_its_step() -> None:
     found = aggregate({"none": [(1, 0), (2, 0), (2, 1)], "dropout": [(3, 0)]})
     found.add(1, [point(0, 0.1), point(10, 0.4)])
-    assert found.rows == []
+    assert list(found.rows) == []
     found.add(2, [point(0, 0.2, 0.3)])
     ((arm, metric, step, mean, *_),) = found.rows
     assert (found.arms[arm], found.metrics[metric], step, mean) == ("none", ACCURACY, 0, 0.2)
@@ -48,7 +48,7 @@ def test_the_test_split_counts_once_all_seeds_have_read_it_wherever_each_stopped
     """Seeds that stop early end at steps of their own, which no stride keeps."""
     found = Aggregate({"none": [(1, 0), (2, 0)]}, stride=7, interval=10, last_step=1000, score="loss")
     found.add(1, [point(130, 2.0, name="test/loss")])
-    assert found.rows == []
+    assert list(found.rows) == []
     found.add(2, [point(90, 1.0, name="test/loss")])
     assert [(row[2], row[3]) for row in found.rows] == [(130, 1.5)]
     assert {step: seeds.tolist() for step, seeds in found.ladder["test/loss"]["none"].items()} == {
@@ -77,7 +77,7 @@ def test_a_row_holds_the_mean_and_the_t_interval_over_the_seeds() -> None:
 def test_a_job_that_two_arms_share_counts_for_both_and_an_unknown_one_for_none() -> None:
     found = aggregate({"none": [(1, 0)], "twin": [(1, 1)]})
     found.add(7, [point(0, 0.5)])
-    assert found.rows == []
+    assert list(found.rows) == []
     found.add(1, [point(0, 0.25, 0.75)])
     assert {(found.arms[row[0]], row[3]) for row in found.rows} == {("none", 0.25), ("twin", 0.75)}
 
@@ -98,7 +98,7 @@ def test_a_value_that_is_no_number_is_null_and_the_rest_goes_on() -> None:
     found.add(1, [point(0, 0.1, math.nan, 0.3), point(10, 0.1, 0.2, 0.3), point(20, 0.1, math.inf, 0.3)])
     assert [row[3] for row in found.rows] == [None, 0.2, None]
     assert found.rows[0][4:] == (None, None)
-    json.dumps(found.rows, allow_nan=False)
+    json.dumps(list(found.rows), allow_nan=False)
 
 
 def test_standard_errors_of_an_estimator_become_that_of_the_mean_over_seeds() -> None:

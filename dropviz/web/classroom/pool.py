@@ -10,7 +10,8 @@ import numpy as np
 from dropviz.charts import reads
 from dropviz.experiment import ExperimentSpec, evaluation_interval
 from dropviz.store import Point
-from dropviz.web.aggregate import Row, Thinning, read_once, stride_of, summary
+from dropviz.web.aggregate import Thinning, read_once, stride_of, summary
+from dropviz.web.rows import Row
 
 Key = tuple[str, str, int | None]  # arm, metric, step; of what is read once a seed, no step
 
