@@ -48,17 +48,18 @@ print(seen() is None)
 HOLES = """
 from mmap import PAGESIZE
 from pathlib import Path
-from dropviz.memory import give_back
+from dropviz.web import housekeeping
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGESIZE
 
+housekeeping.tidy()
 start = resident()
 blocks = [bytes(1024) for _ in range(100_000)]
 kept = blocks[::100]
 del blocks
 print(resident() - start)
-give_back()
+housekeeping.tidy()
 print(resident() - start)
 """
 TIDIED = """

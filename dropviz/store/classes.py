@@ -63,7 +63,7 @@ class Classroom:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ClassJob:
     """A job that an experiment of a class is attached to."""
 
@@ -224,7 +224,7 @@ class Classes:
             rows = connection.execute(query).all()
         # a class has thousands, read anew at each look: they share their words
         return [
-            ClassJob(intern(one), job, intern(arm), cast(State, intern(state)))
+            ClassJob(experiment_id=intern(one), job_id=job, arm=intern(arm), state=cast(State, intern(state)))
             for one, job, arm, state in rows
         ]
 

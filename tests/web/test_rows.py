@@ -26,12 +26,14 @@ def packed(rows: list[Row]) -> Rows:
     return found
 
 
-@given(ROWS, PLACE, PLACE)
-def test_they_are_a_list_of_rows(rows: list[Row], start: int | None, stop: int | None) -> None:
+@given(ROWS, PLACE, PLACE, st.sampled_from([None, 1, 3, -1]))
+def test_they_are_a_list_of_rows(
+    rows: list[Row], start: int | None, stop: int | None, stride: int | None
+) -> None:
     found = packed(rows)
     assert list(found) == rows
     assert len(found) == len(rows)
-    assert found[start:stop] == rows[start:stop]
+    assert found[start:stop:stride] == rows[start:stop:stride]
     assert [found[-1 - at] for at in range(len(rows))] == rows[::-1]
 
 

@@ -169,10 +169,10 @@ class PooledReader(Feed):
             return self._spec
 
     def _spec_of(self, group: str) -> ExperimentSpec:
-        experiment = next((one for one, run in self._runs.items() if run.group == group), None)
-        if experiment is None or not group:
+        experiment = next((one for one, run in self._runs.items() if run.group == group), "")
+        table = self.store.classes.specs([experiment]).get(experiment) if group else None
+        if table is None:  # the class itself, or what was deleted a moment ago
             return self._definition.start()
-        table = self.store.classes.specs([experiment])[experiment]
         return ExperimentSpec.from_table(table | {"arms": list(self._definition.spec.arms)})
 
     def subject(self) -> Subject:
