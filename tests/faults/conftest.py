@@ -12,7 +12,7 @@ import pytest
 from dropviz.experiment import ExperimentSpec, preset
 from tests import postgres
 from tests.faults.invariants import violations
-from tests.faults.site import TOLD, WITHIN, Site
+from tests.faults.site import TOLD, WITHIN, WORKERS, Site
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -34,12 +34,12 @@ def _same_device(monkeypatch: pytest.MonkeyPatch) -> None:
     params=["sqlite", *(pytest.param(other, marks=pytest.mark.slow) for other in ("postgresql", "cluster"))],
 )
 def site(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Site]:
-    """A site with one server, which these tests share and leave as whole as they found it; also with a worker of a cluster."""
+    """A site with one server, which these tests share and leave as whole as they found it; also with two workers of a cluster."""
     beside = tmp_path_factory.mktemp("site")
     there = None if request.param == "sqlite" else request.getfixturevalue("postgres_server")
     with closing(Site(beside / "data", beside, there)) as opened:
         if request.param == "cluster":
-            opened.start_cluster("one")
+            opened.start_cluster(*WORKERS)
         opened.serve()
         opened.answering()
         yield opened

@@ -28,11 +28,10 @@ from tests.faults import injuries
 from tests.faults.disks import small_disk
 from tests.faults.invariants import strays, violations
 from tests.faults.shim import sitecustomize as clock
-from tests.faults.site import PATIENCE, Server, Site
+from tests.faults.site import PATIENCE, WORKERS, Site
 from tests.faults.traffic import Traffic
 
 DISK_MEGABYTES = 192
-WORKERS = ("one", "two")
 BREATH_SECONDS = 1.0  # between a fault and the next one, at most
 CHECKED_EVERY = 10  # faults after which every series is compared; one of the live jobs is after each
 
@@ -80,16 +79,15 @@ class FaultRun:
 
     def _look(self, fault: str) -> None:
         """The page tells the truth about what is under way, and what is there of the series is as it should be."""
-        over = time.monotonic()
         lines = self.site.store.experiments(limit=1000)
         looked_at = [line for line in lines if line.state not in FINAL] or lines[:1]
-        for line in looked_at:
-            self._page_is_true(line.id)
         if looked_at:
-            self.until_true.setdefault(fault, []).append(time.monotonic() - over)
+            took = self._page_is_true([line.id for line in looked_at])
+            self.until_true.setdefault(fault, []).append(took)
         self.site.wait(
             lambda: not strays(self.site.store, self.site.processes()), "no process runs for nobody"
         )
+        self.site.wait(lambda: not self.site.doubled(), "there is one of each")
         self.checks["the processes beside the store"] += 1
         live = self.site.store.live_jobs()
         if self.faults.total() % CHECKED_EVERY == 0:
@@ -97,19 +95,9 @@ class FaultRun:
         elif live:
             self._expect(violations(self.site.store, job_ids=[live[0].id]), "the series of a live job")
 
-    def _page_is_true(self, view_id: str) -> None:
-        server = self.site.answering()
-        self.site.wait(lambda: self._told(server, view_id), "the page is true")
-        self.checks["the page beside the store and the processes"] += 1
-
-    def _told(self, server: Server, view_id: str) -> bool:
-        """Whether the page says what the store says, and what is said to run has its processes."""
-        shown = server.live(view_id).get("state")
-        experiment = self.site.store.experiment(view_id)
-        if shown != experiment.state and (shown, experiment.state) != ("cached", "done"):
-            return False
-        running = {job.pid for job in experiment.jobs if job.state == "running"}
-        return shown != "running" or running <= {one.pid for one in self.site.processes("child")}
+    def _page_is_true(self, view_ids: Sequence[str]) -> float:
+        self.checks["the page beside the store and the processes"] += len(view_ids)
+        return self.site.page_is_true(*view_ids)
 
     def _end(self) -> None:
         """Let everything come to its end, and check all of it."""
@@ -123,8 +111,7 @@ class FaultRun:
         self._expect(violations(store), "all series, states and results")
         self.site.wait(lambda: not self.site.processes("child"), "no child is left")
         self._expect(strays(store, self.site.processes()), "processes")
-        for line in store.experiments(limit=1000):
-            self._page_is_true(line.id)
+        self._page_is_true([line.id for line in store.experiments(limit=1000)])
 
     def _expect(self, found: list[str], what: str) -> None:
         self.checks[what] += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import signal
@@ -29,7 +30,9 @@ ROOT = Path(__file__).resolve().parents[2]
 STEP_SECONDS = 0.002  # that each training step waits, by the shim
 PATIENCE = 300.0  # far longer than anything takes, also on a machine that does much else
 WITHIN = float(os.environ.get("FAULTS_WITHIN", "inf"))  # seconds until a page is true
+LASTS_SECONDS = 1.0  # that the truth has to be told: right after a fault all may still look as it did before
 TOLD: list[tuple[float, str]] = []  # how long each took, and what the page said then
+WORKERS = ("one", "two")  # of a cluster
 GRACE_SECONDS = 10.0  # of a container, between SIGTERM and SIGKILL
 
 
@@ -156,6 +159,14 @@ class Site:
         self.wait(server.healthy, "the page answers")
         return server
 
+    def doubled(self) -> list[str]:
+        """What there is more of than there should be: engines, fork servers and pages."""
+        alive = sum(server.process.poll() is None for server in self.servers)
+        workers = len(self.processes("worker"))
+        most = {"engine": 1, "fork server": max(1, workers), "page": alive}
+        there = {role: [one.pid for one in self.processes(role)] for role in most}
+        return [f"{role}: {pids}" for role, pids in there.items() if len(pids) > most[role]]
+
     def processes(self, *roles: str) -> list[Process]:
         """The processes that do this; all where nothing is named."""
         there = marked(self.mark) + (marked(self._cluster_mark) if self.cluster else [])
@@ -165,6 +176,10 @@ class Site:
         """The one process that does this, once it is there."""
         self.wait(lambda: self.processes(role), f"there is a process: {role}")
         return self.processes(role)[0].pid
+
+    def parent(self, pid: int) -> int:
+        """The process that a process was started by."""
+        return next(one.parent for one in self.processes() if one.pid == pid)
 
     def child_of(self, view_id: str, step: int = 1) -> int:
         """The process of an experiment's running job, once it is past a step."""
@@ -201,18 +216,42 @@ class Site:
         return [*sorted(self.beside.glob("cluster/*.log")), *self.beside.glob(self.log.name)]
 
     def page_says(self, view_id: str, *states: str) -> float:
-        """Wait until the page shows one of these states; the seconds that took.
+        """Wait until the page shows one of these states; the seconds that took."""
+        return self.in_time(
+            lambda: self.answering().live(view_id).get("state") in states, " or ".join(states)
+        )
+
+    def page_is_true(self, *view_ids: str) -> float:
+        """Wait until the page tells the truth about all of these, and goes on telling it; the seconds until it began to."""
+        started, since = time.monotonic(), math.inf
+
+        def lasts() -> bool:
+            nonlocal since
+            server = self.answering()
+            told = all(self._told(server, view_id) for view_id in view_ids)
+            since = min(since, time.monotonic()) if told else math.inf
+            return time.monotonic() - since >= LASTS_SECONDS
+
+        self.wait(lasts, "the page is true")
+        return _in_time(since - started, "what is true")
+
+    def _told(self, server: Server, view_id: str) -> bool:
+        """Whether the page says what the store says, and what is said to run has its process."""
+        before = self.store.experiment(view_id).state
+        shown = server.live(view_id).get("state")
+        experiment = self.store.experiment(view_id)
+        if shown not in (before, experiment.state) and (shown, experiment.state) != ("cached", "done"):
+            return False
+        running = {job.pid for job in experiment.jobs if job.state == "running"}
+        return shown != "running" or running <= {one.pid for one in self.processes("child")}
+
+    def in_time(self, condition: Callable[[], object], what: str) -> float:
+        """Wait for something that the page says; the seconds that took.
 
         Where ``FAULTS_WITHIN`` names seconds, as ``make faults`` does, it may not take longer: on an idle machine, since none of
         the usual tests depends on the time.
         """
-        started = time.monotonic()
-        server = self.answering()
-        self.wait(lambda: server.live(view_id).get("state") in states, f"the page says {states}")
-        took = time.monotonic() - started
-        TOLD.append((took, " or ".join(states)))
-        assert took <= WITHIN, f"the page said {states} after {took:.1f} s, and not within {WITHIN:g}"
-        return took
+        return _in_time(self.wait(condition, f"the page says {what}"), what)
 
     def finish(self, view_id: str) -> str:
         """Wait for an experiment's end, in the store and on the page; the state reached."""
@@ -284,6 +323,12 @@ class Site:
         finally:
             for one in marked(self.mark) + marked(self._cluster_mark):
                 _signal(one.pid, signal.SIGKILL)
+
+
+def _in_time(took: float, what: str) -> float:
+    TOLD.append((took, what))
+    assert took <= WITHIN, f"the page said {what} after {took:.1f} s, and not within {WITHIN:g}"
+    return took
 
 
 def _write(path: Path, text: str) -> None:

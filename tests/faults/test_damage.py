@@ -80,7 +80,7 @@ def test_a_database_that_is_damaged_while_it_is_served_is_said_to_be(
         with path.open("r+b") as file:
             size = path.stat().st_size
             file.write(b"\xff" * size)
-    site.wait(lambda: server.live(view_id).get("status") == 503, "the page is refused")
+    site.in_time(lambda: server.live(view_id).get("status") == 503, "that it is refused")
     told = server.live(view_id)["error"]
     assert told.startswith("The server cannot use its store at the moment")
     assert str(site.folder) not in told

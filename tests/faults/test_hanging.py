@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dropviz.experiment import ExperimentSpec
-from tests.faults.site import Site
+from tests.faults.site import WORKERS, Site
 from tests.houses import wait_until
 
 EXTRA_BYTES = 400 * 2**20
@@ -73,10 +73,14 @@ def starving() -> Iterator[Starving]:
         made.folder.rmdir()
 
 
-@pytest.fixture
-def hanging(open_site: Callable[..., Site]) -> Site:
-    """A site with little patience."""
-    site = open_site(DROPVIZ_STEP_MINUTES="0.4")
+@pytest.fixture(params=["here", pytest.param("cluster", marks=pytest.mark.slow)])
+def hanging(open_site: Callable[..., Site], request: pytest.FixtureRequest) -> Site:
+    """A site with little patience; also with two workers of a cluster."""
+    there = request.param == "cluster"
+    database = request.getfixturevalue("postgres_server") if there else None
+    site = open_site(database=database, DROPVIZ_STEP_MINUTES="0.4")
+    if there:
+        site.start_cluster(*WORKERS)
     site.serve()
     site.answering()
     return site

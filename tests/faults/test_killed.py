@@ -21,13 +21,14 @@ def test_a_run_survives_the_end_of(
     view_id = site.store.submit(long, fresh=True)
     child = site.child_of(view_id)
     site.checkpointed(view_id)
-    site.kill(child if role == "child" else site.process(role))
+    site.kill({"child": child, "fork server": site.parent(child)}.get(role) or site.process(role))
+    site.page_is_true(view_id)
     site.wait(lambda: child not in [one.pid for one in site.processes()], "the child is gone")
     undisturbed(site, view_id)
     job = site.store.experiment(view_id).jobs[0]
     assert job.attempt == 2
     site.wait(lambda: not site.processes("child"), "no child is left")
-    assert len(site.processes("engine")) == len(site.processes("fork server")) == 1
+    assert not site.doubled()
 
 
 def test_the_page_comes_back_and_the_run_never_notices(
@@ -36,7 +37,8 @@ def test_the_page_comes_back_and_the_run_never_notices(
     view_id = site.store.submit(long, fresh=True)
     child, engine, page = site.child_of(view_id), site.process("engine"), site.process("page")
     site.kill(page)
-    site.wait(lambda: {one.pid for one in site.processes("page")} - {page}, "another page")
+    site.page_is_true(view_id)
+    assert page not in [one.pid for one in site.processes("page")]
     undisturbed(site, view_id)
     assert site.process("engine") == engine
     assert site.store.experiment(view_id).jobs[0].attempt == 1
@@ -54,6 +56,7 @@ def test_a_process_that_is_told_to_end_is_no_failure_of_its_job(site: Site, endl
             "the next attempt",
         )
         site.kill(site.store.experiment(view_id).jobs[0].pid, signal.SIGTERM)
+        site.page_is_true(view_id)
     site.page_says(view_id, "running")
     site.wait(lambda: not strays(site.store, site.processes()), "no process runs for nobody")
     site.store.request(view_id, "stop")

@@ -23,7 +23,7 @@ def test_nothing_is_left_of_a_server_that_is_killed_and_the_next_one_goes_on(
     site.bury()
     assert site.store.experiment(view_id).jobs[0].state == "running"  # as the store knew it last
     site.serve()
-    site.page_says(view_id, "running", "done")
+    site.page_is_true(view_id)
     site.checkpointed(view_id)
     site.set_step("0")
     site.restart_container()
@@ -49,7 +49,7 @@ def test_of_two_servers_one_has_the_engine_and_the_other_takes_over(
     site.set_step("0")
     first.process.kill()
     first.process.wait()
-    site.wait(lambda: child not in [one.pid for one in site.processes()], "its child is gone")
-    site.page_says(view_id, "running", "done")
+    site.page_is_true(view_id)
+    assert child not in [one.pid for one in site.processes()]
     undisturbed(site, view_id)
     assert [one.parent for one in site.processes("engine")] == [second.process.pid]
