@@ -33,6 +33,9 @@ from dropviz.web.senders import Pace
 
 VIEW_ID = re.compile(r"[0-9a-f]{32}")
 STEP = re.compile(r"[0-9]{1,9}")
+LIVE_PACE = Pace(
+    burst=2000, rate=200
+)  # of a person: an open page asks once a second, and a class that sends no cookies is one person
 ARRAYS_PACE = Pace(
     burst=1000, rate=40
 )  # of a person: a page that shows every step of a run asks for about a hundred
@@ -123,6 +126,8 @@ def _guarded(view_id: str, read: Callable[[], bytes]) -> tuple[int, bytes]:
 
 async def live(request: Request) -> Response:
     """The route of what is new: reading the store happens in a thread."""
+    if too_often := LIVE_PACE.refusal(request):
+        return too_often
     query = request.query_params
     with LIVE_SECONDS.time():
         status, body = await run_sync(

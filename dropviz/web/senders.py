@@ -52,9 +52,17 @@ class Pace:
             left = min(self.burst, left + self.rate * (now - since))
             is_there = left >= 1
             self._left[sender] = (left - is_there, now)
-            while len(self._left) > MOST_SENDERS:
-                self._left.popitem(last=False)
+            self._forget(now)
         return 0.0 if is_there else (1 - left) / self.rate
+
+    def _forget(self, now: float) -> None:
+        """Those who asked longest ago: all whose bucket is full again, as that of somebody new is, and more where there are too many."""
+        while self._left:
+            left, since = next(iter(self._left.values()))
+            is_full = left + self.rate * (now - since) >= self.burst
+            if not is_full and len(self._left) <= MOST_SENDERS:
+                return
+            self._left.popitem(last=False)
 
     def refusal(self, request: HTTPConnection) -> Response | None:
         """The answer to who asks too often; None where the request may go on."""

@@ -8,7 +8,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -61,7 +61,9 @@ def world(folder: Path) -> Iterator[World]:
     os.environ |= wanted
     temporary, tempfile.tempdir = tempfile.tempdir, str(folder)
     try:
-        with patch.object(exports, "PACE", UNPACED), patch.object(live, "ARRAYS_PACE", UNPACED):
+        with ExitStack() as stack:
+            for module, pace in ((exports, "PACE"), (live, "ARRAYS_PACE"), (live, "LIVE_PACE")):
+                stack.enter_context(patch.object(module, pace, UNPACED))
             yield _filled(folder)
     finally:
         for key in wanted:

@@ -64,6 +64,19 @@ def test_only_so_many_senders_are_remembered_and_those_who_came_last(monkeypatch
     assert len(pace._left) == 3
 
 
+def test_who_has_not_asked_for_as_long_as_a_bucket_takes_to_fill_is_forgotten() -> None:
+    now = [0.0]
+    pace = Pace(BURST, RATE, clock=lambda: now[0])
+    for name in "aab":
+        pace.wait(name)
+    now[0] = 1 / RATE
+    pace.wait("c")
+    assert list(pace._left) == ["a", "b", "c"]  # a has taken two
+    now[0] = 2 / RATE
+    pace.wait("c")
+    assert list(pace._left) == ["c"]
+
+
 def request(address: str, cookie: str = "") -> HTTPConnection:
     headers = [(b"cookie", cookie.encode())] if cookie else []
     return HTTPConnection({"type": "http", "headers": headers, "client": (address, 1234)})
@@ -78,18 +91,22 @@ def test_a_browser_is_one_sender_anywhere_and_who_sends_no_cookie_is_an_address(
 
 
 @pytest.mark.usefixtures("data")
-def test_arrays_have_a_pace_of_their_own(store: Store, get, spec, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("pace", "path", "other"),
+    [("ARRAYS_PACE", "/arrays/{}/slice/3", "/live/{}"), ("LIVE_PACE", "/live/{}", "/arrays/{}/slice/3")],
+)
+def test_a_data_route_has_a_pace_of_its_own(
+    store: Store, get, spec, monkeypatch: pytest.MonkeyPatch, pace: str, path: str, other: str
+) -> None:
     app = Starlette(routes=[live.array_route, live.route])
     view_id = store.submit(spec)
-    monkeypatch.setattr(live, "ARRAYS_PACE", Pace(burst=2, rate=0.001))
+    path, other = path.format(view_id), other.format(view_id)
+    usual = get(app, path).status
+    monkeypatch.setattr(live, pace, Pace(burst=2, rate=0.001))
     sent = {"cookie": f"{COOKIE}={'a' * 32}"}
-    assert [get(app, f"/arrays/{view_id}/slice/{step}", **sent).status for step in range(3)] == [
-        404,
-        404,
-        429,
-    ]
-    refused = get(app, f"/arrays/{view_id}/slice/3", **sent)
+    assert [get(app, path, **sent).status for _ in range(3)] == [usual, usual, 429]
+    refused = get(app, path, **sent)
     assert int(refused.header("retry-after")) <= 1000
     assert "Wait 1,000 s and ask again." in json.loads(refused.body)["error"]
-    assert get(app, f"/arrays/{view_id}/slice/3").status == 404
-    assert get(app, f"/live/{view_id}", **sent).status == 200
+    assert get(app, path).status == usual
+    assert get(app, other, **sent).status in (200, 404)
