@@ -1,4 +1,4 @@
-"""The load benchmark in small: a real server, two students, a viewer; and the slope that the soak tells."""
+"""The load benchmark in small: a real server, three students, five viewers; and the slope that the soak tells."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.load.soak import slope
 
 
 def test_students_launch_and_everybody_sees_points_without_an_error() -> None:
-    crowd = Crowd(students=3, viewers=5, settings=["train.steps=20"], earlier=8, afterwards=3.0)
+    crowd = Crowd(students=3, viewers=8, settings=["train.steps=20"], earlier=8, afterwards=3.0)
     found = observe(crowd, every=1.0)
     seen = found.findings
     assert seen.errors == []
@@ -19,7 +19,8 @@ def test_students_launch_and_everybody_sees_points_without_an_error() -> None:
     assert seen.waits
     assert seen.ages
     assert min(seen.ages) > 0
-    assert found.looks[0].sessions == 3
+    assert len(seen.visits) >= 2  # of the class, and of runs
+    assert found.looks[-1].sessions >= 4  # the students' and that of the class
     assert found.left is not None
     assert found.left.sessions == 0
 

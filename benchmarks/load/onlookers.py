@@ -1,7 +1,7 @@
 """Those who watch the runs of others, as a process: ``python -m benchmarks.load.onlookers PORT RUNS CLASSES STAY CODE…``.
 
-It reads ``{"run": …}`` and ``{"over": …}`` as lines, and ``stop``; then it prints its findings. A viewer stays with a run for
-some time (exponential, STAY seconds on average) or until it ends, then opens another one with a new connection.
+It reads ``{"run": …}`` and ``{"over": …}`` as lines, and ``stop``; then it prints its findings. Each has the page open. A viewer stays
+with a run for some time (exponential, STAY seconds on average) or until it ends, then opens another one as a new browser does.
 """
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ import asyncio
 import json
 import random
 import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from benchmarks.load.browser import Http
-from benchmarks.load.watching import POLL_SECONDS, Board, Findings, ended, tell
+from benchmarks.load.browser import Http, Page
+from benchmarks.load.watching import POLL_SECONDS, Board, Findings, ended, follow, tell
+
+A_MOMENT = 0.1  # seconds between two runs that somebody watches
 
 
 class Onlookers:
@@ -28,7 +32,7 @@ class Onlookers:
         """Watch until told to stop."""
         tasks = [asyncio.create_task(self._wander(place / viewers)) for place in range(viewers)]
         tasks += [
-            asyncio.create_task(self._attend(f"class-{code}", place / class_viewers))
+            asyncio.create_task(self._look_at_class(code, place / class_viewers))
             for place in range(class_viewers)
         ]
         tell({"ready": True})
@@ -48,20 +52,35 @@ class Onlookers:
     async def _wander(self, begin: float) -> None:
         await asyncio.sleep(begin)
         while True:
+            await asyncio.sleep(A_MOMENT if self.runs else POLL_SECONDS)
             if not self.runs:
-                await asyncio.sleep(POLL_SECONDS)
                 continue
-            await self._attend(self._random.choice(self.runs), 0.0, self._random.expovariate(1 / self.stay))
-
-    async def _attend(self, view: str, begin: float, seconds: float = float("inf")) -> None:
-        await asyncio.sleep(begin)
-        http = Http(port=self.port)
-        try:
             with self.findings.counting():
-                await http.get("/lab")  # where the visitor gets a cookie
-            await Board(http=http, view=view, findings=self.findings).watch(seconds)
-        finally:
-            await http.close()
+                await self._look_at_run(
+                    self._random.choice(self.runs), self._random.expovariate(1 / self.stay)
+                )
+
+    async def _look_at_run(self, run: str, seconds: float) -> None:
+        async with self._opened("lab", f"run={run}") as (http, page):
+            await follow(page, Board(http=http, view=run, findings=self.findings), seconds)
+
+    async def _look_at_class(self, code: str, begin: float) -> None:
+        await asyncio.sleep(begin)
+        with self.findings.counting():
+            async with self._opened("class", f"class={code}") as (http, _):
+                await Board(http=http, view=f"class-{code}", findings=self.findings).watch()
+
+    @asynccontextmanager
+    async def _opened(self, name: str, query: str) -> AsyncIterator[tuple[Http, Page]]:
+        """A page in a browser of its own, which is closed afterwards."""
+        async with AsyncExitStack() as stack:
+            http = Http(port=self.port)
+            stack.push_async_callback(http.close)
+            await http.get(f"/{name}")  # where the visitor gets a cookie
+            page = await Page.open(self.port, http.cookie, name, query)
+            stack.push_async_callback(page.close)
+            self.findings.visits.append(await page.run())
+            yield http, page
 
 
 if __name__ == "__main__":

@@ -14,11 +14,10 @@ import time
 from collections.abc import Sequence
 
 from benchmarks.load.browser import Failed, Http, Page, Value, parts
-from benchmarks.load.watching import Board, Findings, ended, tell, told
+from benchmarks.load.watching import Board, Findings, ended, follow, tell, told
 
 WAYS = ("form", "link", "class")
 STAYS = 0.75  # the share who keep their tab open between two runs
-UNDER_WAY = {"queued", "running", "stalled"}  # between these the board reports nothing
 LOOKS = (1.0, 5.0)  # seconds at a result
 
 
@@ -83,23 +82,12 @@ class Student:
 
     async def _look(self, page: Page, view: str, clicked: float) -> None:
         """Watch one's own run, and have the page follow its states."""
-        findings, state = self.room.findings, "queued"
-        board = Board(http=self.http, view=view, findings=findings)
-        watching = asyncio.create_task(board.watch())
+        board = Board(http=self.http, view=view, findings=self.room.findings)
         try:
-            while not (watching.done() and board.state == state):
-                if board.state in ("", state):
-                    await board.news.wait()
-                board.news.clear()
-                if board.state not in ("", state):
-                    former, state = state, board.state
-                    if not {former, state} <= UNDER_WAY:
-                        findings.scripts.append(await page.report("board", "changed", state))
-            await watching
+            await follow(page, board)
         finally:
-            watching.cancel()
             if board.pointed_at is not None:
-                findings.firsts.append(board.pointed_at - clicked)
+                board.findings.firsts.append(board.pointed_at - clicked)
 
     async def leave(self) -> None:
         """Close the tab; the browser keeps its cookie."""

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from benchmarks.load.browser import Failed, Http
+from benchmarks.load.browser import Failed, Http, Page
 from benchmarks.load.clock import MADE, now
 
 POLL_SECONDS = 1.0
 LIVE = ("queued", "running", "stalled", "paused", "open")
+UNDER_WAY = {"queued", "running", "stalled"}  # between these the board reports nothing
 
 
 @dataclass(kw_only=True)
@@ -27,6 +28,7 @@ class Findings:
         ages: Of a point that a viewer has just seen: since its training process made it.
         clicks: From Run to the whole page's answer.
         opens: From opening a page to all of it.
+        visits: The same of a page that somebody opens to watch.
         scripts: The same as of a click, of any other run of a page's script.
         firsts: From Run to the first points that the student saw.
         runs: Launched.
@@ -38,6 +40,7 @@ class Findings:
     ages: list[float] = field(default_factory=list)
     clicks: list[float] = field(default_factory=list)
     opens: list[float] = field(default_factory=list)
+    visits: list[float] = field(default_factory=list)
     scripts: list[float] = field(default_factory=list)
     firsts: list[float] = field(default_factory=list)
     runs: int = 0
@@ -116,6 +119,24 @@ class Board:
                 self.news.set()
                 return
             await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+
+async def follow(page: Page, board: Board, seconds: float = float("inf")) -> None:
+    """Watch a run that is under way until it has ended, or for so long, and have the page follow its states, as the board does."""
+    state = "queued"
+    watching = asyncio.create_task(board.watch(seconds))
+    try:
+        while not (watching.done() and board.state in ("", state)):
+            if board.state in ("", state):
+                await board.news.wait()
+            board.news.clear()
+            if board.state not in ("", state):
+                former, state = state, board.state
+                if not {former, state} <= UNDER_WAY:
+                    board.findings.scripts.append(await page.report("board", "changed", state))
+        await watching
+    finally:
+        watching.cancel()
 
 
 def tell(what: dict[str, Any]) -> None:
