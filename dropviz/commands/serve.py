@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -26,6 +27,9 @@ PATIENCE_SECONDS = 5.0
 # Each look at a page is a thread, and what a thread frees stays in its arena of glibc's: one arena is filled again soonest.
 ONE_ARENA = {"MALLOC_ARENA_MAX": "1"}
 
+# Who has a page open takes five of them, and each of the last 128 pages that were left three; shells and systemd give 1,024 by default.
+OPEN_FILES = 8192
+
 logger = logging.getLogger(__name__)
 
 
@@ -42,6 +46,7 @@ def serve(host: str, port: int) -> int:
     has_accounts(script.parent)
     Store.open().close()
     logs.configure("serve")
+    _allow_files()
     with stop_signals() as stopping:
         keeper, page = EngineKeeper(log=sys.stderr.fileno()), _Page(script, host, port)
         try:
@@ -135,6 +140,14 @@ class _Page:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def _allow_files() -> None:
+    """Let the page have as many files open as a full class takes, where the system lets anybody have more than they are given."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _check_port(host: str, port: int) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 
+import pytest
+
+from dropviz.commands.serve import OPEN_FILES
 from dropviz.experiment import ExperimentSpec
 from tests.faults.site import Site
 
@@ -53,3 +57,25 @@ def test_of_two_servers_one_has_the_engine_and_the_other_takes_over(
     assert child not in [one.pid for one in site.processes()]
     undisturbed(site, view_id)
     assert [one.parent for one in site.processes("engine")] == [second.process.pid]
+
+
+@pytest.fixture
+def usual_files() -> Iterator[int]:
+    """Have what is started from here no more files open than a login shell lets it by default; the most it may ask for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < OPEN_FILES:
+        pytest.skip("nobody may have more files open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    try:
+        yield OPEN_FILES
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_the_page_may_have_as_many_files_open_as_a_class_takes(
+    open_site: Callable[..., Site], usual_files: int
+) -> None:
+    site = open_site()
+    site.serve()
+    site.answering()
+    assert resource.prlimit(site.process("page"), resource.RLIMIT_NOFILE)[0] == usual_files
