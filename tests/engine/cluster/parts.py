@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dropviz.engine.lifeline import death_signal
-from tests.houses import family_of, free_port, is_alive, wait_until
+from tests.houses import command_of, family_of, free_port, is_alive, wait_until
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "clusters-dask.md"
 DASK = str(Path(sys.executable).with_name("dask"))
@@ -45,6 +45,7 @@ class Cluster:
     environment: dict[str, str]
     host: str = "127.0.0.1"
     tls: Sequence[str] = ()
+    ttl: str = "15s"  # the silence after which the scheduler gives a worker up, as in the documents
     port: int = 0
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     started: Counter[str] = field(default_factory=Counter)  # how often, by name
@@ -61,7 +62,7 @@ class Cluster:
         if self.tls:
             where += ("--protocol", "tls")
         self._start(
-            "scheduler", [DASK, *SCHEDULER, *where], {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "15s"}
+            "scheduler", [DASK, *SCHEDULER, *where], {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": self.ttl}
         )
         wait_until(lambda: "Scheduler at:" in self.log("scheduler"), "the scheduler listens")
 
@@ -108,6 +109,17 @@ class Cluster:
     def kill(self, name: str) -> None:
         """Kill one process, and nothing of what it started."""
         self.processes[name].kill()
+        self.processes.pop(name).wait(10)
+
+    def wait_for_end(self, name: str, family: Iterable[int], seconds: float) -> None:
+        """Wait until a process and its family are gone by themselves; a failure says who is left, and the process's last words."""
+        try:
+            wait_until(
+                lambda: not any(is_alive(pid) for pid in family), f"{name} and its family end", seconds
+            )
+        except AssertionError as error:
+            left = [f"{pid}: {command_of(pid)}" for pid in family if is_alive(pid)]
+            raise AssertionError("\n".join([f"{error}", *left, self.log(name)[-4000:]])) from None
         self.processes.pop(name).wait(10)
 
     def mend(self) -> None:

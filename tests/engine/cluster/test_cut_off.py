@@ -17,7 +17,7 @@ from dropviz.engine.lifeline import death_signal
 from dropviz.experiment import ExperimentSpec
 from tests.engine.cluster.conftest import Site, open_site
 from tests.engine.cluster.parts import make_certificates, tls_options, tls_settings
-from tests.houses import House, open_house, wait_until
+from tests.houses import House, family_of, open_house, wait_until
 from tests.postgres import MISSING, Server, installed
 
 DEVICE = f"dv{os.getpid()}"  # the near end of the link
@@ -139,53 +139,78 @@ def test_what_fails_for_another_reason_than_permission_is_no_reason_to_skip(isla
 def check_that_both_go_on_alike(house: House, there: str, served: House, here: str) -> None:
     """The run that was taken up has the points of one that nothing disturbed, without a hole."""
     cut_at = house.job(there).step
-    wait_until(lambda: min(house.job(there).step, served.job(here).step) > cut_at + 5000, "both go on")
+    wait_until(lambda: min(house.job(there).step, served.job(here).step) > cut_at + 2000, "both go on", 180)
     for one, view_id in ((house, there), (served, here)):
         one.store.request(view_id, "stop")
         assert one.finish(view_id) == "stopped"
     resumed, undisturbed = house.series(there), served.series(here)
     assert [seq for seq, *_ in resumed] == list(range(len(resumed)))
     shared = min(len(resumed), len(undisturbed))
+    assert resumed[shared - 1][1] > cut_at
     assert resumed[:shared] == undisturbed[:shared]
 
 
-def test_a_worker_that_is_cut_off_loses_its_job_and_is_fenced_when_it_returns(
-    island: Island,
-    site: Site,
-    served: House,
-    endless: ExperimentSpec,
-    tmp_path: Path,
-    wait_for: Callable,
-    alive: Callable,
-    family: Callable,
-) -> None:
-    make_certificates(tmp_path)
+@dataclass(frozen=True)
+class Lost:
+    """A run that was taken up at the worker ``near`` when the link of ``far`` went down."""
+
+    run: str
+    child: int  # of the attempt before
+    family: set[int]  # of the worker ``far``
+
+
+def cut_off(site: Site, island: Island, endless: ExperimentSpec, folder: Path) -> Lost:
+    """Start a run on a worker over TLS, cut that one off, and wait until another one has taken the run up."""
+    make_certificates(folder)
     cluster, house = site.cluster, site.house
-    cluster.host, cluster.tls = island.near, tls_options(tmp_path)
+    cluster.host, cluster.tls = island.near, tls_options(folder)
     cluster.start()
     cluster.add("far", "--host", island.far, within=island.within)
-    site.start_engine(**tls_settings(tmp_path))
+    site.start_engine(**tls_settings(folder))
     site.wait_for_slots(1)
-    here, there = served.store.submit(endless), house.store.submit(endless)
-    child = house.running_pid(there, step=200)
-    processes = family(cluster.processes["far"].pid)
-    assert child in processes
+    run = house.store.submit(endless)
+    lost = Lost(run, house.running_pid(run, step=200), family_of(cluster.processes["far"].pid))
+    assert lost.child in lost.family
     cluster.add("near", "--host", island.near)
     island.link("down")
-    wait_for(lambda: house.job(there).attempt == 2 and house.job(there).pid, "taken up", 120)
+    wait_until(lambda: house.job(run).attempt == 2 and house.job(run).pid, "taken up", 120)
+    assert cluster.worker_of(house.running_pid(run)) == "near"
+    return lost
+
+
+def test_a_worker_that_is_cut_off_loses_its_job_and_is_fenced_when_it_returns(
+    island: Island, site: Site, served: House, endless: ExperimentSpec, tmp_path: Path, alive: Callable
+) -> None:
+    cluster, house = site.cluster, site.house
+    here, lost = served.store.submit(endless), cut_off(site, island, endless, tmp_path)
     # Whichever is seen first: where it cannot write to the store either, that its lease runs out.
     reasons = (f"The cluster lost worker tls://{island.far}", "lease expired")
     assert any(reason in site.said() for reason in reasons)
-    assert cluster.worker_of(house.running_pid(there)) == "near"
     if house.store.database.one_engine:  # it still reaches the store, which refuses it
-        wait_for(lambda: not alive(child), "its child does not go on")
-    site.wait_for_slots(1)  # its worker has been given up as well
+        wait_until(lambda: not alive(lost.child), "its child does not go on")
+    given_up = f"Remove worker addr: tls://{island.far}"
+    wait_until(lambda: given_up in cluster.log("scheduler"), "its worker is given up, too")
     island.link("up")
-    wait_for(lambda: not alive(child), "its child ends", 120)
-    wait_for(lambda: not any(alive(pid) for pid in processes), "the worker that was given up ends", 120)
-    cluster.processes.pop("far").wait(10)
-    assert house.job(there).attempt == 2
-    check_that_both_go_on_alike(house, there, served, here)
+    wait_until(lambda: not alive(lost.child), "its child ends", 120)
+    cluster.wait_for_end("far", lost.family, 120)
+    assert house.job(lost.run).attempt == 2
+    check_that_both_go_on_alike(house, lost.run, served, here)
+
+
+@pytest.mark.parametrize("site", ["of its store, too"], indirect=True)
+def test_a_worker_that_returns_before_it_is_given_up_ends_its_old_child_and_takes_jobs_again(
+    island: Island, site: Site, served: House, endless: ExperimentSpec, tmp_path: Path, alive: Callable
+) -> None:
+    cluster, house = site.cluster, site.house
+    cluster.ttl = cluster.environment["DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP"] = "300s"
+    here, lost = served.store.submit(endless), cut_off(site, island, endless, tmp_path)
+    island.link("up")
+    wait_until(lambda: not alive(lost.child), "its child ends", 120)
+    other = house.store.submit(endless.with_settings(["first_seed=50"]))
+    assert house.running_pid(other) in family_of(cluster.processes["far"].pid)
+    house.store.request(other, "stop")
+    assert house.job(lost.run).attempt == 2
+    check_that_both_go_on_alike(house, lost.run, served, here)
 
 
 @dataclass
