@@ -8,10 +8,14 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from dropviz.engine.lifeline import death_signal
 from tests.houses import free_port
 
 PASSWORD = secrets.token_hex(8)
@@ -31,6 +35,48 @@ def programs() -> Path | None:
 def installed() -> bool:
     """Whether a server can be started here."""
     return programs() is not None and shutil.which("setpriv") is not None
+
+
+SENDING = """
+import sys
+from dropviz.store import Store
+database = Store.open().database
+with database.write(alone=sys.argv[1] == "alone") as connection:
+    session = connection.connection.driver_connection.pgconn
+    session.enter_pipeline_mode()
+    session.send_query_params(sys.argv[2].encode(), None)
+    session.flush()
+    print("holds", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def sending_rows(
+    writer: str, statement: str, *, environment: Mapping[str, str], within: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[str]]:
+    """A process in the middle of a change whose server waits for more, as while rows are sent together; killed at the end.
+
+    Args:
+        writer: ``alone``, or anything else for one of many.
+        statement: What it has sent.
+        environment: Names the store.
+        within: A command that runs it.
+    """
+    with subprocess.Popen(
+        [*within, sys.executable, "-c", SENDING, writer, statement],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=death_signal(),
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "holds\n"
+            yield process
+        finally:
+            process.kill()
 
 
 class Server:

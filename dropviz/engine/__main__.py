@@ -63,7 +63,7 @@ def _engine(store: Store) -> LocalEngine | DaskEngine:
     chosen = settings.engine()
     if chosen in ("local", "none"):  # none is for a page beside it
         local = LocalEngine(settings.store_url())
-        watch(store.database.writer, local.kill)
+        watch(store.database, local.kill)
         return local
     try:
         from dropviz.engine.cluster.engine import DaskEngine
@@ -72,6 +72,7 @@ def _engine(store: Store) -> LocalEngine | DaskEngine:
             f"DROPVIZ_ENGINE = {chosen!r} needs {error.name}, which is not installed: pip install -c constraints.txt"
             " -r requirements-cluster.txt."
         ) from None
+    watch(store.database, lambda pid: False)  # its children are the workers'
     return DaskEngine(chosen, store)
 
 

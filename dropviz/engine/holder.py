@@ -1,62 +1,66 @@
-"""A child that stands still in the middle of a write keeps everybody from writing, and would for ever: it is killed.
+"""Who stands still in the middle of a write keeps others from writing, and would for ever: they are made to let go.
 
-Its silence cannot be told to a store that cannot be written. PostgreSQL ends such a transaction by itself; SQLite asks nobody.
+Their silence cannot be told to a store that cannot be written.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from collections.abc import Set as AbstractSet
 
-from dropviz.store.records import LEASE_SECONDS
+from dropviz.store import StoreError
+from dropviz.store.database.base import Database
 
 LOOK_SECONDS = 0.5
 
 logger = logging.getLogger(__name__)
 
 
-class Holder:
-    """Who is the only one that may write, look after look.
+class Looks:
+    """Who keeps others from writing, look after look.
 
     Args:
-        writer: Says the process that is at this moment; see ``Database.writer``.
+        holders: Says who does at this moment; see ``Database.holders``.
+        patience: Seconds for which one may.
     """
 
-    def __init__(self, writer: Callable[[], int | None]) -> None:
-        self._writer = writer
-        self._pid: int | None = None
-        self._looks = 0
+    def __init__(self, holders: Callable[[], AbstractSet[Hashable]], patience: float) -> None:
+        self._holders, self._patience = holders, patience
+        self._counts: dict[Hashable, int] = {}
 
-    def look(self) -> int | None:
-        """The process that was found at every look for as long as a child may be silent; looks are made every ``LOOK_SECONDS``.
+    def look(self) -> set[Hashable]:
+        """Those that were found at every look for longer than that; looks are made every ``LOOK_SECONDS``.
 
         They are counted, not timed: when this process stood still itself, so may have all others.
         """
-        pid = self._writer()
-        self._looks = self._looks + 1 if pid == self._pid else 1
-        self._pid = pid
-        return pid if self._looks * LOOK_SECONDS > LEASE_SECONDS else None
+        self._counts = {one: self._counts.get(one, 0) + 1 for one in self._holders()}
+        return {one for one, looks in self._counts.items() if looks * LOOK_SECONDS > self._patience}
 
 
-def watch(writer: Callable[[], int | None], kill: Callable[[int], bool]) -> None:
-    """Kill, from a thread of its own, whoever does not let go.
+def watch(database: Database, kill: Callable[[int], bool]) -> None:
+    """Make those let go, from a thread of its own, who do not by themselves.
 
     Args:
-        writer: See ``Holder``.
-        kill: Kills a process if it is one's own to kill, and says whether it was.
+        database: The store's.
+        kill: Kills a process of this machine if it is one's own to kill, and says whether it was.
     """
-    threading.Thread(target=_watch, args=(Holder(writer), kill), name="holder", daemon=True).start()
+    threading.Thread(target=_watch, args=(database, kill), name="holder", daemon=True).start()
 
 
-def _watch(holder: Holder, kill: Callable[[int], bool]) -> None:
-    said = None
+def _watch(database: Database, kill: Callable[[int], bool]) -> None:
+    looks, said = Looks(database.holders, database.patience), set[Hashable]()
     pause = threading.Event()
     while not pause.wait(LOOK_SECONDS):
-        pid = holder.look()
-        if pid is not None and pid != said:  # it is said once of each that is not ours
-            ended = "a training process, which is killed" if kill(pid) else f"process {pid}"
-            logger.warning(
-                "the store could not be written for %.0f s: it is held by %s", LEASE_SECONDS, ended
-            )
-        said = pid
+        try:
+            found = looks.look()
+            for holder in found - said:  # it is said once of each that is not ours
+                logger.warning(
+                    "the store could not be written for %.0f s: it was held by %s",
+                    database.patience,
+                    database.end(holder, kill),
+                )
+            said = found
+        except StoreError:  # where it is away, nobody holds it
+            continue

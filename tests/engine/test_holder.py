@@ -10,23 +10,30 @@ from pathlib import Path
 
 import pytest
 
-from dropviz.engine.holder import LOOK_SECONDS, Holder
+from dropviz.engine.holder import LOOK_SECONDS, Looks
 from dropviz.experiment import ExperimentSpec
-from dropviz.store.records import LEASE_SECONDS
 from tests.houses import House
+from tests.postgres import sending_rows
 
-LOOKS = int(LEASE_SECONDS / LOOK_SECONDS)
+PATIENCE = 3.0
+LOOKS = int(PATIENCE / LOOK_SECONDS)
 
 
-def test_who_is_found_at_every_look_is_named_after_the_time_that_a_child_may_be_silent() -> None:
-    holder = Holder(lambda: 7)
-    assert [holder.look() for _ in range(LOOKS + 2)] == [None] * LOOKS + [7, 7]
+def test_who_is_found_at_every_look_is_named_after_the_time_that_one_may_be_silent() -> None:
+    looks = Looks(lambda: {7}, PATIENCE)
+    assert [looks.look() for _ in range(LOOKS + 2)] == [set()] * LOOKS + [{7}, {7}]
 
 
 def test_who_lets_go_once_or_was_another_is_not_named() -> None:
-    found = iter([7] * LOOKS + [None] + [7] * LOOKS + [8] * LOOKS + [None] * (LOOKS + 5))
-    holder = Holder(lambda: next(found))
-    assert [holder.look() for _ in range(4 * LOOKS + 5)] == [None] * (4 * LOOKS + 5)
+    found = iter([{7}] * LOOKS + [set()] + [{7, 9}] * LOOKS + [{8}] * LOOKS + [set()] * (LOOKS + 5))
+    looks = Looks(lambda: next(found), PATIENCE)
+    assert [looks.look() for _ in range(4 * LOOKS + 5)] == [set()] * (4 * LOOKS + 5)
+
+
+def test_of_several_each_is_named_at_its_own_time() -> None:
+    found = iter([{7}] * 2 + [{7, 8}] * (LOOKS + 1))
+    looks = Looks(lambda: next(found), PATIENCE)
+    assert [looks.look() for _ in range(LOOKS + 3)] == [set()] * LOOKS + [{7}] * 2 + [{7, 8}]
 
 
 def frozen_in_a_write(house: House, pid: int) -> None:
@@ -36,7 +43,7 @@ def frozen_in_a_write(house: House, pid: int) -> None:
         os.kill(pid, signal.SIGSTOP)
         while (stat := Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]) not in "Tt":
             assert stat != "Z"
-        if house.store.database.writer() == pid:
+        if house.store.database.holders() == {pid}:
             return
         os.kill(pid, signal.SIGCONT)
         time.sleep(0.002)
@@ -58,3 +65,34 @@ def test_a_child_that_is_frozen_in_a_write_is_killed_and_its_run_ends_bit_identi
     assert served.job(view_id).attempt == 2
     assert served.series(view_id) == served.series(expected)
     served.store.request(other, "stop")
+
+
+@pytest.mark.parametrize(
+    ("writer", "statement"),
+    [
+        pytest.param("alone", "SELECT 1", id="with the lock"),
+        pytest.param("one of many", "SELECT id FROM jobs FOR UPDATE", id="with a row"),
+    ],
+)
+def test_on_postgresql_who_stands_still_between_rows_loses_the_session(
+    shared: House, long: ExperimentSpec, writer: str, statement: str
+) -> None:
+    engine = shared.start("-m", "dropviz.engine")
+    view_id = shared.store.submit(long, fresh=True)
+    shared.running_pid(view_id)
+    with sending_rows(writer, statement, environment=shared.environment) as still:
+        os.kill(still.pid, signal.SIGSTOP)
+        shared.store.request(view_id, "stop")  # waits, and is written
+        assert shared.finish(view_id) == "stopped"
+    engine.terminate()
+    _, said = engine.communicate(timeout=30)
+    assert "a process at 127.0.0.1 that stood still, whose session is ended" in said
+
+
+def test_on_postgresql_nobody_who_writes_loses_the_session(shared: House, long: ExperimentSpec) -> None:
+    engine = shared.start("-m", "dropviz.engine")
+    view_id = shared.store.submit(long, fresh=True)
+    assert shared.finish(view_id) == "done"
+    engine.terminate()
+    _, said = engine.communicate(timeout=30)
+    assert "stood still" not in said

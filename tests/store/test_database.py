@@ -145,7 +145,7 @@ def test_who_keeps_others_from_writing_is_known_and_named(
     monkeypatch.setattr("dropviz.store.database.sqlite.BUSY_SECONDS", 0.1)
     path = tmp_path / "dropviz.db"
     with closing(Store.open(path)) as store:
-        assert store.database.writer() is None
+        assert store.database.holders() == set()
         script = f"""
 import sqlite3, sys
 connection = sqlite3.connect({str(path)!r}, isolation_level=None)
@@ -157,9 +157,9 @@ sys.stdin.read()"""
         ) as other:
             assert other.stdout is not None
             assert other.stdout.readline() == "held\n"
-            assert store.database.writer() == other.pid
+            assert store.database.holders() == {other.pid}
             with pytest.raises(StoreError, match=f"is held by process {other.pid}, which does not let go"):
                 store.submit(spec)
             other.communicate("")
-        assert store.database.writer() is None
+        assert store.database.holders() == set()
         store.submit(spec)

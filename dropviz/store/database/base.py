@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Engine, event, exc
 
@@ -26,12 +27,14 @@ class Database(ABC):
         place: What the database is called in messages; without a password.
         elsewhere: What to do to have another one.
         one_engine: Whether one engine at most may serve it; otherwise several on several machines.
+        patience: Seconds for which one may stand still in the middle of a change.
     """
 
     engine: Engine
     place: str
     elsewhere: ClassVar[str]
     one_engine: ClassVar[bool]
+    patience: ClassVar[float]
 
     @abstractmethod
     def read(self) -> AbstractContextManager[Connection]:
@@ -77,9 +80,21 @@ class Database(ABC):
     def _folder(self) -> Path:
         """Where its own files are, or those that belong to it."""
 
-    def writer(self) -> int | None:
-        """The process of this machine that keeps all others from writing at the moment, where that can be and be seen."""
-        return None
+    @abstractmethod
+    def holders(self) -> AbstractSet[Hashable]:
+        """Who keeps others from writing at the moment and may be standing still: the same value for as long as one does."""
+
+    @abstractmethod
+    def end(self, holder: Any, kill: Callable[[int], bool]) -> str:
+        """Make one of the holders let go.
+
+        Args:
+            holder: From ``holders``.
+            kill: Kills a process of this machine if it is one's own to kill, and says whether it was.
+
+        Returns:
+            Who it was and what is done, for the log.
+        """
 
     @abstractmethod
     def _sentence(self, error: exc.DatabaseError) -> str | None:

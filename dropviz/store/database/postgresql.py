@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,19 @@ from dropviz.store.records import StoreError
 MARK = "DropViz store "  # a comment of the table schema_version, followed by the store's own name
 LOCK = 0x44567A31  # of those who write alone; advisory locks are a database's own
 LOCK_SECONDS = 15
-# A process that is stopped in the middle of a change would keep everybody waiting: the server ends its session. One that reads
-# holds nothing that others wait for, and a machine with much to do may let it rest for long.
+# A process that is stopped in the middle of a change would keep everybody waiting. Between two statements the server ends its
+# session by itself; where rows are sent together it waits for the rest of them, and an engine has it end the session. One that
+# reads holds nothing that others wait for, and a machine with much to do may let it rest for long.
 STOPPED_SECONDS, READING_SECONDS = 5, 60
-# How long the other end may be gone before a connection counts as lost, which is less than a lease.
-TCP = {"connect_timeout": 5, "keepalives_idle": 3, "keepalives_interval": 2, "keepalives_count": 2}
-TCP |= {"tcp_user_timeout": 8000}
+# How long the other end may be gone before a connection counts as lost, to either side, which is less than a lease.
+KEEPALIVES = {"keepalives_idle": 3, "keepalives_interval": 2, "keepalives_count": 2}
+GONE_MILLISECONDS = 8000
+TCP = {"connect_timeout": 5, **KEEPALIVES, "tcp_user_timeout": GONE_MILLISECONDS}
+SESSION = {f"tcp_{name}": value for name, value in KEEPALIVES.items()} | {
+    "tcp_user_timeout": GONE_MILLISECONDS,
+    "lock_timeout": f"{LOCK_SECONDS}s",
+    "idle_in_transaction_session_timeout": f"{STOPPED_SECONDS}s",
+}
 TEXT = {"client_encoding": "utf8"}  # or a server without one, SQL_ASCII, would answer in bytes
 
 SNAPSHOT = (
@@ -37,6 +44,16 @@ SNAPSHOT = (
     f" SET LOCAL idle_in_transaction_session_timeout = '{READING_SECONDS}s'"
 )
 CHANGE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+# Sessions of DropViz that have changed something, or alone may, and hear nothing from their clients at the moment.
+SILENT = f"""
+    SELECT pid, state_change::text, coalesce(host(client_addr), 'the local socket') FROM pg_stat_activity AS session
+    WHERE datname = current_database() AND usename = current_user
+        AND application_name = current_setting('application_name') AND wait_event_type = 'Client'
+        AND (backend_xid IS NOT NULL OR EXISTS (
+            SELECT FROM pg_locks AS held
+            WHERE held.pid = session.pid AND locktype = 'advisory' AND objid = {LOCK} AND granted
+        ))
+"""
 CLOCK = "extract(epoch FROM clock_timestamp())::float8"
 INSTALL = ".venv/bin/pip install -c constraints.txt -r requirements-cluster.txt"
 
@@ -46,6 +63,7 @@ class PostgreSQL(Database):
 
     elsewhere = "name another database in DROPVIZ_STORE"
     one_engine = False
+    patience = STOPPED_SECONDS
 
     def __init__(self, url: URL) -> None:
         self.url = url
@@ -142,6 +160,18 @@ class PostgreSQL(Database):
         folder = settings.data_dir()  # which is made when something is written there
         return next(path for path in (folder, *folder.parents) if path.exists())
 
+    def holders(self) -> set[tuple[int, str, str]]:
+        """Sessions whose clients say nothing, by when they last did."""
+        with self.read() as connection:
+            return {(pid, since, address) for pid, since, address in connection.exec_driver_sql(SILENT)}
+
+    def end(self, holder: tuple[int, str, str], kill: Callable[[int], bool]) -> str:
+        """By ending its session: nothing of what it was about to change counts."""
+        pid, _, address = holder
+        with self.read() as connection:
+            connection.exec_driver_sql(f"SELECT pg_terminate_backend({pid})")
+        return f"a process at {address} that stood still, whose session is ended"
+
     def is_marked(self, connection: Connection) -> bool | None:
         """By a comment."""
         tables = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"
@@ -193,9 +223,7 @@ def _engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: Any) -> None:
-        connection.execute(
-            f"SET lock_timeout = '{LOCK_SECONDS}s'; SET idle_in_transaction_session_timeout = '{STOPPED_SECONDS}s'"
-        )
+        connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in SESSION.items()))
 
     begin_as_told(engine, (CHANGE,))
     return engine

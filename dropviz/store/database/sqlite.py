@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspe
 from dropviz.store.copying import keep_former
 from dropviz.store.database.base import Database, begin_as_told
 from dropviz.store.migrations import migrate
-from dropviz.store.records import StoreError
+from dropviz.store.records import LEASE_SECONDS, StoreError
 
 APPLICATION_ID = 0x44567A31  # "DVz1", in the file's header: tells our databases from anybody else's
 BUSY_SECONDS = 15
@@ -28,6 +28,7 @@ class SQLite(Database):
 
     elsewhere = "set DROPVIZ_DATA to another directory"
     one_engine = True
+    patience = LEASE_SECONDS  # as long as a child may be silent
 
     def __init__(self, url: URL, *, verify: bool) -> None:
         self.path = Path(str(url.database))
@@ -120,7 +121,16 @@ class SQLite(Database):
     def _folder(self) -> Path:
         return self.path.parent
 
-    def writer(self) -> int | None:
+    def holders(self) -> set[int]:
+        """The process that writes, or is about to."""
+        writer = self._writer()
+        return set() if writer is None else {writer}
+
+    def end(self, holder: int, kill: Callable[[int], bool]) -> str:
+        """By killing it; SQLite asks nobody whether they are still there."""
+        return "a training process, which is killed" if kill(holder) else f"process {holder}"
+
+    def _writer(self) -> int | None:
         """By Linux's list of locks; to open the file and ask would give up the locks that this process has."""
         try:
             inode = Path(f"{self.path}-shm").stat().st_ino
@@ -140,7 +150,7 @@ class SQLite(Database):
             return f"The disk of {self.path} is full: make room; what runs waits for it."
         if "readonly" in reason:
             return f"{self.path} cannot be written: make its disk writable."
-        if "locked" in reason and (holder := self.writer()):
+        if "locked" in reason and (holder := self._writer()):
             return f"{self.path} is held by process {holder}, which does not let go: let it go on if it was stopped, or end it."
         return f"{self.path} cannot be used ({error.orig}): check the disk, or set DROPVIZ_DATA."
 

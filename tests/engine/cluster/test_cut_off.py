@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -18,7 +19,7 @@ from dropviz.experiment import ExperimentSpec
 from tests.engine.cluster.conftest import Site, open_site
 from tests.engine.cluster.parts import make_certificates, tls_options, tls_settings
 from tests.houses import House, family_of, open_house, wait_until
-from tests.postgres import MISSING, Server, installed
+from tests.postgres import MISSING, Server, installed, sending_rows
 
 DEVICE = f"dv{os.getpid()}"  # the near end of the link
 DENIED = ("Operation not permitted", "Permission denied")
@@ -211,6 +212,21 @@ def test_a_worker_that_returns_before_it_is_given_up_ends_its_old_child_and_take
     house.store.request(other, "stop")
     assert house.job(lost.run).attempt == 2
     check_that_both_go_on_alike(house, lost.run, served, here)
+
+
+def test_who_is_cut_off_while_rows_are_sent_loses_the_session(
+    island: Island, database: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DROPVIZ_DATA", str(tmp_path))
+    house = open_house(tmp_path, database.create())
+    with (
+        closing(house.store),
+        sending_rows("alone", "SELECT 1", environment=house.environment, within=island.within),
+    ):
+        island.link("down")
+        with house.store.database.write() as connection:  # there is no engine: the server sees it by itself
+            sessions = "SELECT count(*) FROM pg_stat_activity WHERE client_addr = %s"
+            assert connection.exec_driver_sql(sessions, (island.far,)).scalar_one() == 0
 
 
 @dataclass
