@@ -34,18 +34,21 @@ def main() -> int:
         "--lifeline", type=int, metavar="FD", help="end when this pipe is closed at its other end"
     )
     parser.add_argument("--pulse", type=int, metavar="FD", help="say through this pipe that the loop turns")
+    parser.add_argument(
+        "--if-none", action="store_true", help="end at once where this machine has an engine of the store"
+    )
     options = parser.parse_args()
     if options.lifeline is not None:
         exit_when_closed(options.lifeline)
     with stop_signals() as stopping:
-        return _serve(stopping, options.pulse)
+        return _serve(stopping, options.pulse, if_none=options.if_none)
 
 
-def _serve(stopping: Stopping, pulse: int | None) -> int:
+def _serve(stopping: Stopping, pulse: int | None, *, if_none: bool) -> int:
     try:
         logs.configure("engine")
         settings.check(settings.FOR_WORK)
-        lock.acquire()
+        lock.acquire(if_none=if_none)
         store = Store.open()
         engine = _engine(store)
     except (ValueError, OSError) as error:

@@ -110,6 +110,7 @@ class EngineKeeper:
         passed = {"--lifeline": self._lifeline, "--pulse": self._pulse.write_end}
         command = [sys.executable, "-m", "dropviz.engine"]
         command += [part for name, end in passed.items() for part in (name, str(end))]
+        command += [] if self._always else ["--if-none"]
         self._pulse.begin()
         log = self._log if self._log is not None else _open_log()
         try:

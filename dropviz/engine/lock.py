@@ -1,7 +1,7 @@
 """Who serves a store on this machine: a lock on a file that the kernel gives back however its holder ends.
 
 An engine on SQLite holds it alone: it is the store's only one. Engines on PostgreSQL share it: they only tell who starts one when
-it is needed that this machine has one already.
+it is needed that this machine has one already. Of several that are started so at the same moment one goes on.
 """
 
 from __future__ import annotations
@@ -22,35 +22,68 @@ PROBE_SECONDS = 1.0  # longer than anybody holds the lock just to look
 class EngineRunning(ValueError):
     """Another engine serves this store."""
 
-    def __init__(self, path: Path, pid: str) -> None:
-        super().__init__(
-            f"An engine serves {path.with_suffix('.db')} already (process {pid or 'unknown'}): use that one."
-        )
+    def __init__(self, path: Path) -> None:
+        store = path.with_suffix(".db") if _takes_one() else "this store on this machine"
+        pid = path.read_text(errors="replace").strip() if path.exists() else ""
+        super().__init__(f"An engine serves {store} already (process {pid or 'unknown'}): use that one.")
 
 
-def acquire() -> int:
+def acquire(*, if_none: bool = False) -> int:
     """Take the lock and keep it until this process ends; returns its descriptor.
 
+    Args:
+        if_none: Only where this machine has no engine of the store, also if that takes several.
+
     Raises:
-        EngineRunning: Another process has it, and the store takes one engine alone.
+        EngineRunning: Another process has it, and the store takes one engine alone, or ``if_none``.
     """
-    path, kind = _path(), fcntl.LOCK_EX if _takes_one() else fcntl.LOCK_SH
+    path = _path()
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = _take_if_none(path) if if_none else _take(path)
+    except BlockingIOError:
+        raise EngineRunning(path) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    return descriptor
+
+
+def _take(path: Path) -> int:
+    return _locked(path, fcntl.LOCK_EX if _takes_one() else fcntl.LOCK_SH)
+
+
+def _take_if_none(path: Path) -> int:
+    """One after another: each looks whether there is one, and takes it, before the next one looks."""
+    gate = _locked(path.with_suffix(".starting"), fcntl.LOCK_EX)
+    try:
+        deadline = time.monotonic() + PROBE_SECONDS
+        while engine_runs():
+            _wait_until(deadline)
+        return _take(path)
+    finally:
+        os.close(gate)
+
+
+def _locked(path: Path, kind: int) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     deadline = time.monotonic() + PROBE_SECONDS
     while True:
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-            break
+            return descriptor
         except BlockingIOError:
-            if time.monotonic() > deadline:
-                pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            try:
+                _wait_until(deadline)
+            except BlockingIOError:
                 os.close(descriptor)
-                raise EngineRunning(path, pid) from None
-            time.sleep(0.05)
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-    return descriptor
+                raise
+
+
+def _wait_until(deadline: float) -> None:
+    """For a moment: somebody may only be looking."""
+    if time.monotonic() > deadline:
+        raise BlockingIOError
+    time.sleep(0.05)
 
 
 def engine_runs() -> bool:

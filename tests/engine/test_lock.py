@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,27 @@ def test_engines_on_postgresql_share_and_are_seen(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("DROPVIZ_STORE", "postgresql+psycopg://there/one")
     os.close(held[1])
     assert not engine_runs()
+
+
+def test_of_engines_that_are_started_where_there_is_none_one_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DROPVIZ_STORE", "postgresql+psycopg://there/one")
+    monkeypatch.setattr(lock, "PROBE_SECONDS", 0.2)
+    start = threading.Barrier(8)
+
+    def engine(_: int) -> int:
+        start.wait()
+        try:
+            return lock.acquire(if_none=True)
+        except EngineRunning:
+            return 0
+
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(10):
+            (held,) = [one for one in threads.map(engine, range(8)) if one]
+            os.close(lock.acquire())  # who asks for one beside it gets one
+            with pytest.raises(EngineRunning, match=f"this machine already \\(process {os.getpid()}"):
+                lock.acquire(if_none=True)
+            os.close(held)
 
 
 def test_silence_begins_when_something_is_first_heard_of_and_ends_with_each_new_word() -> None:
