@@ -57,7 +57,7 @@ def _watch(database: Database, kill: Callable[[int], bool]) -> None:
             found = looks.look()
             for holder in found - said:  # it is said once of each that is not ours
                 logger.warning(
-                    "the store could not be written for %.0f s: it was held by %s",
+                    "the store could not be written for %.0f s because of %s",
                     database.patience,
                     database.end(holder, kill),
                 )

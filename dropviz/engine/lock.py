@@ -17,6 +17,7 @@ from dropviz import settings
 
 SQLITE = "sqlite:///"
 PROBE_SECONDS = 1.0  # longer than anybody holds the lock just to look
+PAUSE_SECONDS = 0.05
 
 
 class EngineRunning(ValueError):
@@ -57,8 +58,10 @@ def _take_if_none(path: Path) -> int:
     gate = _locked(path.with_suffix(".starting"), fcntl.LOCK_EX)
     try:
         deadline = time.monotonic() + PROBE_SECONDS
-        while engine_runs():
-            _wait_until(deadline)
+        while engine_runs():  # or somebody only looks
+            if time.monotonic() > deadline:
+                raise BlockingIOError
+            time.sleep(PAUSE_SECONDS)
         return _take(path)
     finally:
         os.close(gate)
@@ -72,18 +75,10 @@ def _locked(path: Path, kind: int) -> int:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             return descriptor
         except BlockingIOError:
-            try:
-                _wait_until(deadline)
-            except BlockingIOError:
+            if time.monotonic() > deadline:
                 os.close(descriptor)
                 raise
-
-
-def _wait_until(deadline: float) -> None:
-    """For a moment: somebody may only be looking."""
-    if time.monotonic() > deadline:
-        raise BlockingIOError
-    time.sleep(0.05)
+        time.sleep(PAUSE_SECONDS)
 
 
 def engine_runs() -> bool:
