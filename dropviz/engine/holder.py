@@ -1,4 +1,4 @@
-"""Who stands still in the middle of a write keeps others from writing, and would for ever: they are made to let go.
+"""Who stands still in the middle of a change keeps others from writing, and would for ever: they are made to let go.
 
 Their silence cannot be told to a store that cannot be written.
 """
@@ -50,17 +50,18 @@ def watch(database: Database, kill: Callable[[int], bool]) -> None:
 
 
 def _watch(database: Database, kill: Callable[[int], bool]) -> None:
-    looks, said = Looks(database.holders, database.patience), set[Hashable]()
+    looks, said, trouble = Looks(database.holders, database.patience), set[Hashable](), ""
     pause = threading.Event()
     while not pause.wait(LOOK_SECONDS):
         try:
             found = looks.look()
             for holder in found - said:  # it is said once of each that is not ours
-                logger.warning(
-                    "the store could not be written for %.0f s because of %s",
-                    database.patience,
-                    database.end(holder, kill),
-                )
-            said = found
+                if who := database.end(holder, kill):
+                    logger.warning("in the middle of a change for %.0f s: %s", database.patience, who)
+            said, trouble = found, ""
         except StoreError:  # where it is away, nobody holds it
             continue
+        except Exception as error:  # whatever it is, the next look may go well
+            if f"{error}" != trouble:
+                trouble = f"{error}"
+                logger.exception("nobody knows who holds the store; the next look is made all the same")

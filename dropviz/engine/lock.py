@@ -21,12 +21,15 @@ PAUSE_SECONDS = 0.05
 
 
 class EngineRunning(ValueError):
-    """Another engine serves this store."""
+    """Another engine serves this store, or is about to."""
 
     def __init__(self, path: Path) -> None:
-        store = path.with_suffix(".db") if _takes_one() else "this store on this machine"
-        pid = path.read_text(errors="replace").strip() if path.exists() else ""
-        super().__init__(f"An engine serves {store} already (process {pid or 'unknown'}): use that one.")
+        if _takes_one():
+            pid = path.read_text(errors="replace").strip()
+            sentence = f"An engine serves {path.with_suffix('.db')} already (process {pid or 'unknown'})"
+        else:
+            sentence = "An engine of this machine serves this store already, or starts just now"
+        super().__init__(f"{sentence}: use that one.")
 
 
 def acquire(*, if_none: bool = False) -> int:
@@ -84,7 +87,7 @@ def _locked(path: Path, kind: int) -> int:
 def engine_runs() -> bool:
     """Whether some process of this machine serves this store."""
     try:
-        descriptor = os.open(_path(), os.O_RDONLY)
+        descriptor = _opened(_path())
     except FileNotFoundError:
         return False
     kind = fcntl.LOCK_SH if _takes_one() else fcntl.LOCK_EX
@@ -95,6 +98,13 @@ def engine_runs() -> bool:
         return True
     finally:
         os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR)  # NFS gives a lock alone for what may be written
+    except PermissionError:
+        return os.open(path, os.O_RDONLY)
 
 
 def _takes_one() -> bool:

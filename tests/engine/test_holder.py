@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from dropviz.engine.holder import LOOK_SECONDS, Looks
+from dropviz.engine.holder import LOOK_SECONDS, Looks, watch
 from dropviz.experiment import ExperimentSpec
-from tests.houses import House
+from dropviz.store.database.base import Database
+from tests.houses import PATIENCE as PATIENCE_SECONDS
+from tests.houses import House, wait_until
 from tests.postgres import sending_rows
 
 PATIENCE = 3.0
@@ -67,6 +73,18 @@ def test_a_child_that_is_frozen_in_a_write_is_killed_and_its_run_ends_bit_identi
     served.store.request(other, "stop")
 
 
+@contextmanager
+def engine_says(house: House) -> Iterator[list[str]]:
+    """An engine for the length of a block; afterwards what it said is in the list."""
+    said: list[str] = []
+    engine = house.start("-m", "dropviz.engine")
+    try:
+        yield said
+    finally:
+        engine.terminate()
+        said.append(engine.communicate(timeout=30)[1])
+
+
 @pytest.mark.parametrize(
     ("writer", "statement"),
     [
@@ -75,24 +93,44 @@ def test_a_child_that_is_frozen_in_a_write_is_killed_and_its_run_ends_bit_identi
     ],
 )
 def test_on_postgresql_who_stands_still_between_rows_loses_the_session(
-    shared: House, long: ExperimentSpec, writer: str, statement: str
+    shared: House, endless: ExperimentSpec, writer: str, statement: str
 ) -> None:
-    engine = shared.start("-m", "dropviz.engine")
-    view_id = shared.store.submit(long, fresh=True)
-    shared.running_pid(view_id)
-    with sending_rows(writer, statement, environment=shared.environment) as still:
-        os.kill(still.pid, signal.SIGSTOP)
-        shared.store.request(view_id, "stop")  # waits, and is written
-        assert shared.finish(view_id) == "stopped"
-    engine.terminate()
-    _, said = engine.communicate(timeout=30)
-    assert "a process at 127.0.0.1 that stood still, whose session is ended" in said
+    with engine_says(shared) as said:
+        view_id = shared.store.submit(endless, fresh=True)
+        shared.running_pid(view_id)
+        with sending_rows(writer, statement, environment=shared.environment) as still:
+            os.kill(still.pid, signal.SIGSTOP)
+            shared.store.request(view_id, "stop")  # waits, and is written
+            assert shared.finish(view_id) == "stopped"
+    assert "a process at 127.0.0.1 that stood still, whose session is ended" in said[0]
 
 
-def test_on_postgresql_nobody_who_writes_loses_the_session(shared: House, long: ExperimentSpec) -> None:
-    engine = shared.start("-m", "dropviz.engine")
-    view_id = shared.store.submit(long, fresh=True)
-    assert shared.finish(view_id) == "done"
-    engine.terminate()
-    _, said = engine.communicate(timeout=30)
-    assert "stood still" not in said
+def test_on_postgresql_who_goes_on_sending_rows_keeps_the_session(shared: House) -> None:
+    with engine_says(shared) as said:
+        wait_until(shared.store.workers, "the engine looks")
+        with shared.store.database.write() as connection:
+            session = connection.connection.driver_connection
+            assert session is not None
+            with session.pipeline():
+                for _ in range(20):  # longer than one may stand still
+                    session.execute("SELECT 1")
+                    time.sleep(0.4)
+    assert "stood still" not in said[0]
+
+
+def test_a_look_that_fails_does_not_keep_the_next_from_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dropviz.engine.holder.LOOK_SECONDS", 0.01)
+    looks, ended = iter([RuntimeError("no room in the pool")] * 2), threading.Event()
+
+    def holders() -> set[int]:
+        for error in looks:
+            raise error
+        return {7}
+
+    def end(holder: int, kill: Callable[[int], bool]) -> str:
+        ended.set()
+        return f"process {holder}"
+
+    database = SimpleNamespace(holders=holders, patience=0.05, end=end)
+    watch(cast(Database, database), lambda pid: False)
+    assert ended.wait(PATIENCE_SECONDS)

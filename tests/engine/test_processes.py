@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +71,21 @@ def test_a_keeper_replaces_an_engine_that_dies_and_takes_it_along_when_it_is_kil
     keeper.kill()
     keeper.communicate(timeout=10)
     wait_for(lambda: not any(alive(pid) for pid in processes), "all are gone", 10)
+
+
+def test_of_two_keepers_that_start_at_once_on_postgresql_one_has_an_engine(
+    shared, wait_for: Callable, family: Callable
+) -> None:
+    keepers = [shared.start("-c", KEEPER) for _ in range(2)]
+    try:
+        wait_for(shared.store.workers, "an engine")
+        time.sleep(5)  # in which another one would have come, too
+        (worker,) = shared.store.workers()
+        assert sum(worker.pid in family(keeper.pid) for keeper in keepers) == 1
+    finally:
+        for keeper in keepers:
+            keeper.kill()
+            keeper.communicate(timeout=10)
 
 
 def test_a_store_that_was_moved_away_leaves_nothing_to_the_next_one(

@@ -82,7 +82,7 @@ class Database(ABC):
 
     @abstractmethod
     def holders(self) -> AbstractSet[Hashable]:
-        """Who keeps others from writing at the moment and may be standing still: the same value for as long as one does."""
+        """Who keeps some or all others from writing at the moment: the same value for as long as one may be standing still."""
 
     @abstractmethod
     def end(self, holder: Any, kill: Callable[[int], bool]) -> str:
@@ -93,7 +93,7 @@ class Database(ABC):
             kill: Kills a process of this machine if it is one's own to kill, and says whether it was.
 
         Returns:
-            Who it was and what is done, for the log.
+            Who it is and what is done, for the log; empty if they went on meanwhile.
         """
 
     @abstractmethod

@@ -44,16 +44,20 @@ SNAPSHOT = (
     f" SET LOCAL idle_in_transaction_session_timeout = '{READING_SECONDS}s'"
 )
 CHANGE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-# Sessions of DropViz that have changed something, or alone may, and hear nothing from their clients at the moment.
+# Sessions of DropViz that have changed something, or alone may, and wait for their clients at the moment. Each message from one,
+# also between rows, renews state_change.
 SILENT = f"""
-    SELECT pid, state_change::text, coalesce(host(client_addr), 'the local socket') FROM pg_stat_activity AS session
+    FROM pg_stat_activity AS session
     WHERE datname = current_database() AND usename = current_user
-        AND application_name = current_setting('application_name') AND wait_event_type = 'Client'
+        AND application_name = current_setting('application_name')
+        AND wait_event = 'ClientRead' AND state_change IS NOT NULL
         AND (backend_xid IS NOT NULL OR EXISTS (
-            SELECT FROM pg_locks AS held
-            WHERE held.pid = session.pid AND locktype = 'advisory' AND objid = {LOCK} AND granted
+            SELECT FROM pg_locks AS held WHERE held.pid = session.pid AND granted
+                AND locktype = 'advisory' AND classid = 0 AND objid = {LOCK} AND objsubid = 1
         ))
 """
+SILENT_SESSIONS = f"SELECT pid, state_change::text, coalesce(host(client_addr), 'the local socket') {SILENT}"
+END_SILENT_SESSION = f"SELECT pg_terminate_backend(pid) {SILENT} AND pid = %s AND state_change::text = %s"
 CLOCK = "extract(epoch FROM clock_timestamp())::float8"
 INSTALL = ".venv/bin/pip install -c constraints.txt -r requirements-cluster.txt"
 
@@ -163,14 +167,16 @@ class PostgreSQL(Database):
     def holders(self) -> set[tuple[int, str, str]]:
         """Sessions whose clients say nothing, by when they last did."""
         with self.read() as connection:
-            return {(pid, since, address) for pid, since, address in connection.exec_driver_sql(SILENT)}
+            return {
+                (pid, since, address) for pid, since, address in connection.exec_driver_sql(SILENT_SESSIONS)
+            }
 
     def end(self, holder: tuple[int, str, str], kill: Callable[[int], bool]) -> str:
         """By ending its session: nothing of what it was about to change counts."""
-        pid, _, address = holder
+        *session, address = holder
         with self.read() as connection:
-            connection.exec_driver_sql(f"SELECT pg_terminate_backend({pid})")
-        return f"a process at {address} that stood still, whose session is ended"
+            ended = connection.exec_driver_sql(END_SILENT_SESSION, tuple(session)).scalar()
+        return f"a process at {address} that stood still, whose session is ended" if ended else ""
 
     def is_marked(self, connection: Connection) -> bool | None:
         """By a comment."""
